@@ -1,0 +1,43 @@
+//! Compiles the contracts with protox, so that no `protoc` is needed.
+//!
+//! Each package gets Rust code and a descriptor set. The set is the encoded one:
+//! it keeps comments and custom options, which typed sets lose, so that
+//! reflection serves a manual and the HTTP rules.
+
+use std::path::PathBuf;
+
+type Error = Box<dyn std::error::Error>;
+
+/// The packages, each behind the cargo feature of the same name.
+const PACKAGES: [&str; 4] = ["logs", "mesh", "products", "registry"];
+
+fn main() -> Result<(), Error> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    println!("cargo::rerun-if-changed={}", root.join("rundoo").display());
+    println!("cargo::rerun-if-changed={}", root.join("foreign").display());
+    for package in PACKAGES {
+        let feature = format!("CARGO_FEATURE_{}", package.to_uppercase());
+        if std::env::var_os(feature).is_some() {
+            generate(&root, package)?;
+        }
+    }
+    Ok(())
+}
+
+fn generate(root: &std::path::Path, package: &str) -> Result<(), Error> {
+    let mut compiler = protox::Compiler::new([root, &root.join("foreign")])?;
+    // Imports, or reflection could not resolve google/protobuf/*.proto.
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_file(root.join(format!("rundoo/{package}/v1/{package}.proto")))?;
+
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join(format!("{package}.bin")), compiler.encode_file_descriptor_set())?;
+
+    tonic_prost_build::configure()
+        .emit_rerun_if_changed(false)
+        // Google's HTTP rules are read from the descriptors, never as Rust types.
+        .extern_path(".google.api", "()")
+        .out_dir(&out)
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

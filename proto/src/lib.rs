@@ -1,0 +1,53 @@
+//! The contracts of Rundoo: what two processes have to agree on.
+//!
+//! One module per package, each with its generated types and the descriptor set
+//! that reflection serves, comments and HTTP rules included. The `.proto` files
+//! beside this crate are the manual; nothing here adds to them.
+
+/// The registry: who is alive, where, and since when.
+#[cfg(feature = "registry")]
+pub mod registry {
+    tonic::include_proto!("rundoo.registry.v1");
+
+    /// The encoded descriptor set of `rundoo.registry.v1` and what it imports.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/registry.bin"));
+
+    /// The `domain` of this package's `google.rpc.ErrorInfo`.
+    pub const DOMAIN: &str = "registry.rundoo";
+}
+
+/// The log service: every record that any process logged.
+#[cfg(feature = "logs")]
+pub mod logs {
+    tonic::include_proto!("rundoo.logs.v1");
+
+    /// The encoded descriptor set of `rundoo.logs.v1` and what it imports.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/logs.bin"));
+
+    /// The `domain` of this package's `google.rpc.ErrorInfo`.
+    pub const DOMAIN: &str = "logs.rundoo";
+}
+
+/// The catalogue: what the store sells, and what it is called.
+#[cfg(feature = "products")]
+pub mod products {
+    tonic::include_proto!("rundoo.products.v1");
+
+    /// The encoded descriptor set of `rundoo.products.v1` and what it imports.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/products.bin"));
+
+    /// The `domain` of this package's `google.rpc.ErrorInfo`.
+    pub const DOMAIN: &str = "products.rundoo";
+}
+
+/// The mesh itself: what every process answers about itself.
+#[cfg(feature = "mesh")]
+pub mod mesh {
+    tonic::include_proto!("rundoo.mesh.v1");
+
+    /// The encoded descriptor set of `rundoo.mesh.v1` and what it imports.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mesh.bin"));
+
+    /// The `domain` of this package's `google.rpc.ErrorInfo`.
+    pub const DOMAIN: &str = "mesh.rundoo";
+}
