@@ -4,7 +4,7 @@
 //! it keeps comments and custom options, which typed sets lose, so that
 //! reflection serves a manual and the HTTP rules.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -12,7 +12,7 @@ type Error = Box<dyn std::error::Error>;
 const PACKAGES: [&str; 4] = ["logs", "mesh", "products", "registry"];
 
 fn main() -> Result<(), Error> {
-    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     println!("cargo::rerun-if-changed={}", root.join("rundoo").display());
     println!("cargo::rerun-if-changed={}", root.join("foreign").display());
     for package in PACKAGES {
@@ -24,13 +24,13 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-fn generate(root: &std::path::Path, package: &str) -> Result<(), Error> {
+fn generate(root: &Path, package: &str) -> Result<(), Error> {
     let mut compiler = protox::Compiler::new([root, &root.join("foreign")])?;
     // Imports, or reflection could not resolve google/protobuf/*.proto.
     compiler.include_source_info(true).include_imports(true);
     compiler.open_file(root.join(format!("rundoo/{package}/v1/{package}.proto")))?;
 
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let out = PathBuf::from(variable("OUT_DIR")?);
     std::fs::write(out.join(format!("{package}.bin")), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
@@ -40,4 +40,9 @@ fn generate(root: &std::path::Path, package: &str) -> Result<(), Error> {
         .out_dir(&out)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// What cargo tells a build script.
+fn variable(name: &str) -> Result<std::ffi::OsString, Error> {
+    std::env::var_os(name).ok_or_else(|| format!("{name} is not set: this is run by cargo").into())
 }

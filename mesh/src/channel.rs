@@ -1,0 +1,219 @@
+//! A channel to a service: one that survives instances coming and going.
+//!
+//! It is what a generated client is built on. Each call goes to a connected
+//! instance; when none is connected it fails in words instead of hanging. Request
+//! id, trace, caller and what is left of the deadline travel along. A request that
+//! was never sent goes to another instance; one that may have been received is
+//! repeated only when its method has no side effects.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+mod answer;
+mod balancer;
+mod connection;
+mod endpoints;
+mod replay;
+
+use crate::call::{self, Call};
+use crate::channel::answer::Answer;
+use crate::channel::balancer::Balancer;
+use crate::channel::connection::{Connection, SendError};
+use crate::identity::Identity;
+use crate::picture::{Picture, REGISTRY};
+use crate::refusal::Refusal;
+use crate::task::Tasks;
+
+/// How long a call waits for a first connection before it fails: a restart of the
+/// only instance shows as a short wait when it is quick, and as words when it is not.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often one call is sent at most.
+const ATTEMPTS: usize = 3;
+
+/// A balanced connection to all instances of one service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Channel(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    service: String,
+    caller: String,
+    balancer: Arc<Balancer>,
+    picture: watch::Receiver<Picture>,
+    /// Paths of unary methods that may be repeated, having no side effects.
+    repeatable: HashSet<String>,
+    /// The tasks that keep connections; they end with the last clone.
+    _tasks: Tasks,
+}
+
+impl Channel {
+    /// A channel to the instances that `picture` shows. `descriptors` say which methods may be repeated.
+    pub(crate) fn following(
+        service: &str,
+        identity: &Identity,
+        picture: watch::Receiver<Picture>,
+        tasks: Tasks,
+        descriptors: &[u8],
+    ) -> Self {
+        let balancer = Arc::new(Balancer::default());
+        tasks.spawn("endpoints", endpoints::keep(picture.clone(), balancer.clone()));
+        let repeatable = replay::repeatable(descriptors);
+        Self(Arc::new(Shared {
+            service: service.to_owned(),
+            caller: identity.to_string(),
+            balancer,
+            picture,
+            repeatable,
+            _tasks: tasks,
+        }))
+    }
+
+    /// A channel to fixed addresses, HOST:PORT each.
+    pub(crate) fn fixed(service: &str, identity: &Identity, addresses: &[String], descriptors: &[u8]) -> Self {
+        let (sender, picture) = watch::channel(Picture::default());
+        let tasks = Tasks::new();
+        let balancer = Arc::new(Balancer::default());
+        for address in addresses {
+            tasks.spawn("endpoint", endpoints::keep_one(address.clone(), balancer.clone()));
+        }
+        // The picture stays as it is: fixed addresses are never "last heard".
+        drop(sender);
+        let repeatable = replay::repeatable(descriptors);
+        Self(Arc::new(Shared {
+            service: service.to_owned(),
+            caller: identity.to_string(),
+            balancer,
+            picture,
+            repeatable,
+            _tasks: tasks,
+        }))
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        if let Some(call) = Call::current() {
+            call.write_to(request.headers_mut());
+        }
+        call::write_caller(request.headers_mut(), &self.0.caller);
+        let deadline = call::timeout(request.headers()).and_then(|left| Instant::now().checked_add(left));
+
+        let repeatable = self.0.repeatable.contains(request.uri().path());
+        let sent = async {
+            match repeatable {
+                true => self.send_repeatable(request, deadline).await,
+                false => self.send_once(request).await.map(|answer| answer.until(deadline).into_response()),
+            }
+        };
+        match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, sent).await.unwrap_or_else(|_| Err(self.late())),
+            None => sent.await,
+        }
+    }
+
+    /// Sends a request once; one that a connection did not take goes to another.
+    async fn send_once(&self, mut request: Request<Body>) -> Result<Answer, Status> {
+        for _ in 0..ATTEMPTS {
+            let connection = self.connection().await?;
+            match connection.send(request).await {
+                Ok(answer) => return Ok(answer),
+                Err(SendError::Unsent(unsent)) => {
+                    self.0.balancer.remove(&connection);
+                    request = *unsent;
+                }
+                Err(SendError::Lost(cause)) => return Err(self.lost(&connection, &cause)),
+            }
+        }
+        Err(self.nobody("every connection broke before the request was sent"))
+    }
+
+    /// Sends a unary request without side effects until an instance answers it whole.
+    async fn send_repeatable(
+        &self,
+        request: Request<Body>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Body>, Status> {
+        let replay = replay::Replay::read(request).await?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let whole = match self.send_once(replay.request()).await {
+                Ok(answer) => replay::whole(answer.until(deadline)).await,
+                Err(status) => Err(status),
+            };
+            match whole {
+                Ok(response) => return Ok(response),
+                Err(status) if status.code() == Code::Unavailable => last = Some(status),
+                Err(status) => return Err(status),
+            }
+        }
+        Err(last.unwrap_or_else(|| self.nobody("no attempt was made")))
+    }
+
+    async fn connection(&self) -> Result<Arc<Connection>, Status> {
+        if let Some(connection) = self.0.balancer.pick() {
+            return Ok(connection);
+        }
+        let picked = tokio::time::timeout(PATIENCE, self.0.balancer.picked()).await;
+        picked.map_err(|_| self.nobody(&self.situation()))
+    }
+
+    /// What is known about why there is no connection, in words.
+    fn situation(&self) -> String {
+        let picture = self.0.picture.borrow();
+        let trouble = self.0.balancer.trouble().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+        match (picture.heard, picture.instances.len()) {
+            (None, _) if self.0.service == REGISTRY => format!("it cannot be reached{trouble}"),
+            (None, _) => "the registry has not been reached yet".to_owned(),
+            (Some(heard), 0) => format!("the registry listed none, {:.1} s ago", heard.elapsed().as_secs_f64()),
+            (Some(heard), n) => format!(
+                "the registry listed {n}, {:.1} s ago, but none can be reached{trouble}",
+                heard.elapsed().as_secs_f64()
+            ),
+        }
+    }
+
+    fn nobody(&self, why: &str) -> Status {
+        let message = format!("no instance of {} is connected: {why}", self.0.service);
+        self.refuse(Code::Unavailable, proto::mesh::ErrorReason::NoInstance, message)
+    }
+
+    fn lost(&self, connection: &Connection, cause: &dyn std::fmt::Display) -> Status {
+        let message = format!("the connection to {} at {} broke: {cause}", self.0.service, connection.address());
+        self.refuse(Code::Unavailable, proto::mesh::ErrorReason::ConnectionLost, message)
+    }
+
+    fn late(&self) -> Status {
+        let message = format!("{} did not answer before the deadline", self.0.service);
+        self.refuse(Code::DeadlineExceeded, proto::mesh::ErrorReason::DeadlineExceeded, message)
+    }
+
+    fn refuse(&self, code: Code, reason: proto::mesh::ErrorReason, message: String) -> Status {
+        Refusal::new(code, proto::mesh::DOMAIN, reason.as_str_name(), message)
+            .metadata("service", self.0.service.as_str())
+            .into_status()
+    }
+}
+
+impl tower::Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Response<Body>, Status>>;
+
+    /// Always ready: whether an instance is connected shows when the call is sent.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let channel = self.clone();
+        Box::pin(async move { channel.send(request).await })
+    }
+}

@@ -1,0 +1,57 @@
+//! The mesh, as a process that joined it sees it: channels to others by name.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::channel::Channel;
+use crate::discovery;
+use crate::graph::Graph;
+use crate::identity::Identity;
+use crate::picture::{Picture, REGISTRY};
+use crate::task::Tasks;
+
+/// Finds services by their names.
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    identity: Identity,
+    registry: Channel,
+    graph: Option<Arc<Graph>>,
+}
+
+impl Mesh {
+    /// Joins through the registry at these addresses, HOST:PORT each. Never waits for it.
+    pub(crate) fn new(identity: Identity, registry: &[String]) -> Self {
+        let registry = Channel::fixed(REGISTRY, &identity, registry, proto::registry::DESCRIPTORS);
+        Self { identity, registry, graph: None }
+    }
+
+    /// The same, noting in `graph` what is needed.
+    pub(crate) fn noted_in(self, graph: Arc<Graph>) -> Self {
+        Self { graph: Some(graph), ..self }
+    }
+
+    /// A channel to the live instances of a service.
+    ///
+    /// `descriptors` are the service's: methods without side effects are repeated
+    /// on another instance when a connection breaks.
+    pub fn channel(&self, service: &'static str, descriptors: &'static [u8]) -> Channel {
+        if let Some(graph) = &self.graph {
+            graph.needs(service);
+        }
+        let (sender, picture) = watch::channel(Picture::default());
+        let tasks = Tasks::new();
+        tasks.spawn("discovery", discovery::follow(self.registry.clone(), service.to_owned(), sender));
+        Channel::following(service, &self.identity, picture, tasks, descriptors)
+    }
+
+    /// A channel to the registry itself.
+    pub fn registry(&self) -> Channel {
+        self.registry.clone()
+    }
+
+    /// Who this process is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
