@@ -1,1 +1,21 @@
+//! The whole box: starts the real processes, watches them, ends them.
+//!
+//! Tests and the launcher stand on the same parts: `binaries` finds what to start,
+//! `process` is one running program, `system` is the four of them on free ports in
+//! a folder of their own, `postgres` a throwaway database server. `dynamic` calls
+//! any method from JSON, `http` is a small client for pages, `load` makes traffic.
 
+pub mod binaries;
+pub mod dynamic;
+pub mod eventually;
+pub mod health;
+pub mod http;
+pub mod load;
+pub mod postgres;
+pub mod process;
+pub mod skip;
+pub mod system;
+
+pub use eventually::eventually;
+pub use process::{Process, Program};
+pub use system::{Role, System};

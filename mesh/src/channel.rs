@@ -33,8 +33,7 @@ use crate::picture::{Picture, REGISTRY};
 use crate::refusal::Refusal;
 use crate::task::Tasks;
 
-/// How long a call waits for a first connection before it fails: a restart of the
-/// only instance shows as a short wait when it is quick, and as words when it is not.
+/// How long a call waits for a connection that may be being opened before it fails in words.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often one call is sent at most.
@@ -120,13 +119,17 @@ impl Channel {
     }
 
     /// Sends a request once; one that a connection did not take goes to another.
-    async fn send_once(&self, mut request: Request<Body>) -> Result<Answer, Status> {
+    async fn send_once(&self, request: Request<Body>) -> Result<Answer, Status> {
+        self.send_over(self.connection().await?, request).await
+    }
+
+    async fn send_over(&self, mut connection: Arc<Connection>, mut request: Request<Body>) -> Result<Answer, Status> {
         for _ in 0..ATTEMPTS {
-            let connection = self.connection().await?;
             match connection.send(request).await {
                 Ok(answer) => return Ok(answer),
                 Err(SendError::Unsent(unsent)) => {
                     self.0.balancer.remove(&connection);
+                    connection = self.connection().await?;
                     request = *unsent;
                 }
                 Err(SendError::Lost(cause)) => return Err(self.lost(&connection, &cause)),
@@ -144,7 +147,8 @@ impl Channel {
         let replay = replay::Replay::read(request).await?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let whole = match self.send_once(replay.request()).await {
+            let connection = self.connection().await?;
+            let whole = match self.send_over(connection, replay.request()).await {
                 Ok(answer) => replay::whole(answer.until(deadline)).await,
                 Err(status) => Err(status),
             };
@@ -161,8 +165,17 @@ impl Channel {
         if let Some(connection) = self.0.balancer.pick() {
             return Ok(connection);
         }
+        if self.is_known_empty() {
+            return Err(self.nobody(&self.situation()));
+        }
         let picked = tokio::time::timeout(PATIENCE, self.0.balancer.picked()).await;
         picked.map_err(|_| self.nobody(&self.situation()))
+    }
+
+    /// Whether the registry said that there is nobody, so that waiting is in vain.
+    fn is_known_empty(&self) -> bool {
+        let picture = self.0.picture.borrow();
+        picture.heard.is_some() && picture.instances.is_empty()
     }
 
     /// What is known about why there is no connection, in words.

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use crate::identity::Identity;
 use crate::joined::Mesh;
 use crate::logging;
 
@@ -22,8 +21,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let done =
-        runtime.block_on(async { work(Mesh::new(Identity::new("client", env!("CARGO_PKG_VERSION")), registry)).await });
+    let done = runtime.block_on(async { work(Mesh::client(registry)).await });
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE

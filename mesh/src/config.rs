@@ -20,6 +20,8 @@ pub trait Settings {
 /// Settings that every process shares; a service flattens them into its own.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Mesh options")]
+// Named, because a group is called after its type and every service has a Config too.
+#[group(id = "mesh")]
 pub struct Config {
     /// Where the registry is: HOST:PORT, several parted by commas
     #[arg(

@@ -26,6 +26,11 @@ impl Mesh {
         Self { identity, registry, graph: None }
     }
 
+    /// Joins as a client that neither serves nor registers: a tool, or a test.
+    pub fn client(registry: &[String]) -> Self {
+        Self::new(Identity::new("client", env!("CARGO_PKG_VERSION")), registry)
+    }
+
     /// The same, noting in `graph` what is needed.
     pub(crate) fn noted_in(self, graph: Arc<Graph>) -> Self {
         Self { graph: Some(graph), ..self }

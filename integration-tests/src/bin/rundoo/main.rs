@@ -1,0 +1,58 @@
+//! The launcher: what the recipes of the `justfile` run.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a launcher talks to the person at the terminal")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod bench;
+mod call;
+mod demo;
+mod logs;
+mod reset;
+mod say;
+mod up;
+
+/// Rundoo's launcher: starts the system, calls it, shows it, measures it.
+#[derive(Debug, clap::Parser)]
+#[command(name = "rundoo", version)]
+enum Command {
+    /// Start the four services here, load the sample into a new catalogue, show where things are
+    Up(up::Arguments),
+    /// Call any method with JSON, as grpcurl does
+    Call(call::Arguments),
+    /// Show the log as it grows
+    Logs(logs::Arguments),
+    /// Show in a minute what happens when a service dies
+    Demo,
+    /// Measure, and compare with the goals
+    Bench(bench::Arguments),
+    /// Empty the data folder, after asking
+    Reset(reset::Arguments),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: could not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match command {
+            Command::Up(arguments) => up::run(arguments).await,
+            Command::Call(arguments) => call::run(arguments).await,
+            Command::Logs(arguments) => logs::run(arguments).await,
+            Command::Demo => demo::run().await,
+            Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Reset(arguments) => reset::run(&arguments),
+        }
+    });
+    runtime.shutdown_background();
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,54 @@
+//! How the launcher talks: prefixes, colours, times.
+
+use std::io::IsTerminal as _;
+use std::sync::LazyLock;
+
+use harness::process::OnLine;
+use owo_colors::{AnsiColors, OwoColorize as _};
+
+/// Whether colours are wanted: on a terminal, unless `NO_COLOR` is set.
+pub(crate) static COLOURED: LazyLock<bool> = LazyLock::new(|| {
+    let forced = std::env::var_os("CLICOLOR_FORCE").is_some();
+    forced || (std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+});
+
+/// Services have colours, so that lines are told apart at a glance.
+fn colour(label: &str) -> AnsiColors {
+    match label.split([' ', '/']).next() {
+        Some("registry") => AnsiColors::Cyan,
+        Some("logsvc") => AnsiColors::Magenta,
+        Some("productsvc") => AnsiColors::Yellow,
+        Some("portal") => AnsiColors::Blue,
+        _ => AnsiColors::Green,
+    }
+}
+
+/// Text in a colour, or plain.
+pub(crate) fn coloured(text: &str, colour: AnsiColors) -> String {
+    if *COLOURED { text.color(colour).to_string() } else { text.to_owned() }
+}
+
+/// Text in bold, or plain.
+pub(crate) fn bold(text: &str) -> String {
+    if *COLOURED { text.bold().to_string() } else { text.to_owned() }
+}
+
+/// A line of one service.
+pub(crate) fn line(label: &str, text: &str) {
+    println!("{} {text}", coloured(&format!("{label:>12} │"), colour(label)));
+}
+
+/// Shows each line of a service, until the switch is off.
+pub(crate) fn lines(label: String, shown: std::sync::Arc<std::sync::atomic::AtomicBool>) -> OnLine {
+    std::sync::Arc::new(move |text| {
+        if shown.load(std::sync::atomic::Ordering::Relaxed) {
+            line(&label, text);
+        }
+    })
+}
+
+/// The time of day, UTC, as the services' own lines show it.
+pub(crate) fn clock() -> String {
+    let now = format!("{:.0}", jiff::Timestamp::now());
+    now.get(11..19).unwrap_or(&now).to_owned()
+}

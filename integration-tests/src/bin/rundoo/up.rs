@@ -1,0 +1,256 @@
+//! Starts the four services in one terminal and shows what becomes of them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use harness::process::{Process, Program, describe};
+use harness::{binaries, health};
+use mesh::Mesh;
+use owo_colors::AnsiColors;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::say;
+
+mod changes;
+mod welcome;
+
+pub(crate) use changes::sentence;
+
+/// A service that does not serve after this has a problem that waiting does not solve.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The lines of a dead process that are shown.
+const LAST_LINES: usize = 8;
+
+/// What `up` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many product services
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    products: u8,
+
+    /// The sample that a new catalogue is filled with: `sample`, a CSV file, or `none`
+    #[arg(long, env = "SEED", default_value = "sample")]
+    seed: String,
+
+    /// Where the registry listens
+    #[arg(long, env = "REGISTRY_LISTEN", default_value = "127.0.0.1:5051", value_name = "IP:PORT")]
+    registry: SocketAddr,
+
+    /// Where the log service listens
+    #[arg(long, env = "LOGSVC_LISTEN", default_value = "127.0.0.1:5052", value_name = "IP:PORT")]
+    logsvc: SocketAddr,
+
+    /// Where the first product service listens; the others take free ports
+    #[arg(long, env = "PRODUCTSVC_LISTEN", default_value = "127.0.0.1:5053", value_name = "IP:PORT")]
+    productsvc: SocketAddr,
+
+    /// Where the portal's gRPC face listens
+    #[arg(long, env = "PORTAL_LISTEN", default_value = "127.0.0.1:5054", value_name = "IP:PORT")]
+    portal: SocketAddr,
+
+    /// Where the portal's pages are
+    #[arg(long, env = "PORTAL_HTTP_LISTEN", default_value = "127.0.0.1:5050", value_name = "IP:PORT")]
+    portal_http: SocketAddr,
+
+    /// The log file
+    #[arg(long, env = "LOGSVC_FILE", default_value = "data/app.log", value_name = "FILE")]
+    log_file: PathBuf,
+}
+
+/// The running services, in the order in which they started.
+struct Fleet {
+    processes: Vec<Process>,
+    addresses: Vec<(String, SocketAddr)>,
+    /// Whether the services' own lines are shown: while they start and stop.
+    shown: Arc<AtomicBool>,
+}
+
+/// Runs until Ctrl-C.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut fleet = Fleet { processes: Vec::new(), addresses: Vec::new(), shown: Arc::new(AtomicBool::new(true)) };
+    let mut stops = Stops::listen()?;
+    let started = tokio::select! {
+        started = start(&mut fleet, &arguments) => started,
+        () = stops.next() => Err(anyhow::anyhow!("stopped during the start")),
+    };
+    let code = match started {
+        Ok(()) => {
+            fleet.shown.store(false, Ordering::Relaxed);
+            welcome::print(&arguments, &fleet.addresses);
+            watch(&mut fleet, &arguments, &mut stops).await;
+            println!("\nstopping");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{}", say::coloured(&format!("could not start: {error:#}"), AnsiColors::Red));
+            ExitCode::FAILURE
+        }
+    };
+    tokio::select! {
+        () = fleet.stop() => Ok(code),
+        // Dropping the fleet kills what is left.
+        () = stops.next() => Ok(ExitCode::from(130)),
+    }
+}
+
+async fn start(fleet: &mut Fleet, arguments: &Arguments) -> anyhow::Result<()> {
+    let binaries = binaries::folder()?;
+    let folder = std::env::current_dir()?;
+    let program = |name: &str| {
+        Program::new(&binaries, name, &folder)
+            .set("RUNDOO_REGISTRY", arguments.registry)
+            .set("CLICOLOR_FORCE", if *say::COLOURED { "1" } else { "" })
+    };
+    // The log service first and, in reverse, last: so it hears everybody's last words.
+    fleet
+        .start(
+            "logsvc",
+            program("logsvc").set("LOGSVC_LISTEN", arguments.logsvc).set("LOGSVC_FILE", arguments.log_file.display()),
+        )
+        .await?;
+    fleet.start("registry", program("registry").set("REGISTRY_LISTEN", arguments.registry)).await?;
+    for number in 1..=arguments.products {
+        let (label, listen) = match number {
+            1 => ("productsvc".to_owned(), arguments.productsvc),
+            _ => (format!("productsvc {number}"), SocketAddr::from(([127, 0, 0, 1], 0))),
+        };
+        fleet.start(&label, program("productsvc").set("PRODUCTSVC_LISTEN", listen)).await?;
+    }
+    let portal =
+        program("portal").set("PORTAL_LISTEN", arguments.portal).set("PORTAL_HTTP_LISTEN", arguments.portal_http);
+    fleet.start("portal", portal).await?;
+    wait_for_pages(arguments).await?;
+    seed(arguments, &binaries, &folder).await
+}
+
+impl Fleet {
+    /// Starts one and waits until it is SERVING.
+    async fn start(&mut self, label: &str, program: Program) -> anyhow::Result<()> {
+        let on_line = say::lines(label.to_owned(), self.shown.clone());
+        let mut process = program.label(label).on_line(on_line).start()?;
+        let serving = async {
+            let address = process.address().await?;
+            while health::check(address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(address)
+        };
+        let address = tokio::time::timeout(START_TIMEOUT, serving)
+            .await
+            .with_context(|| format!("{label} does not serve after {START_TIMEOUT:?}"))?;
+        let address = address.map_err(|_| anyhow::anyhow!("{label} ended; its last lines above say why"))?;
+        self.processes.push(process);
+        self.addresses.push((label.to_owned(), address));
+        Ok(())
+    }
+
+    /// Stops all, the last one first.
+    async fn stop(&mut self) {
+        self.shown.store(true, Ordering::Relaxed);
+        while let Some(mut process) = self.processes.pop() {
+            match process.stop().await {
+                Ok(_) => println!("{} stopped", process.label()),
+                Err(error) => println!("{error:#}"),
+            }
+        }
+    }
+}
+
+/// Waits until the portal shows products, so that the link works when it is printed.
+async fn wait_for_pages(arguments: &Arguments) -> anyhow::Result<()> {
+    let end = Instant::now() + START_TIMEOUT;
+    loop {
+        match harness::http::get(arguments.portal_http, "/").await {
+            Ok(page) if page.status.is_success() => return Ok(()),
+            outcome if Instant::now() > end => anyhow::bail!("the portal shows no products: {outcome:?}"),
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// Fills a catalogue that has never held a product.
+async fn seed(arguments: &Arguments, binaries: &Path, folder: &Path) -> anyhow::Result<()> {
+    let file = match arguments.seed.as_str() {
+        "none" => return Ok(()),
+        "sample" => binaries::root().join("productsvc/sample/catalogue.csv"),
+        file => PathBuf::from(file),
+    };
+    let mut import = Program::new(binaries, "productsvc", folder)
+        .label("import")
+        .argument("import")
+        .argument(file.display().to_string())
+        .argument("--only-if-new")
+        .set("RUNDOO_REGISTRY", arguments.registry)
+        .start()?;
+    let status = import.wait().await?;
+    // What it said last may still be in the pipe.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    if status.success() || !import.output().to_lowercase().contains("has held") {
+        for text in import.output().lines() {
+            say::line("import", text);
+        }
+    }
+    Ok(())
+}
+
+/// Shows changes of state until it is time to stop.
+async fn watch(fleet: &mut Fleet, arguments: &Arguments, stops: &mut Stops) {
+    let mesh = Mesh::client(&[arguments.registry.to_string()]);
+    let following = changes::follow(&mesh);
+    tokio::pin!(following);
+    let mut check = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            () = &mut following => {}
+            _ = check.tick() => report_ends(fleet),
+            () = stops.next() => return,
+        }
+    }
+}
+
+/// Says which processes ended by themselves, how, and what they said last.
+fn report_ends(fleet: &mut Fleet) {
+    fleet.processes.retain_mut(|process| {
+        let Some(status) = process.ended() else { return true };
+        let text = format!(
+            "{} {} ended: {}; the others go on. Its last lines:",
+            say::clock(),
+            process.label(),
+            describe(status)
+        );
+        println!("{}", say::coloured(&text, AnsiColors::Red));
+        for text in process.last_lines(LAST_LINES).lines() {
+            say::line(process.label(), text);
+        }
+        false
+    });
+}
+
+/// What tells the launcher to stop.
+struct Stops {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Stops {
+    fn listen() -> anyhow::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup: signal(SignalKind::hangup())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

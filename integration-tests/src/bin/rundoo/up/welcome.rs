@@ -1,0 +1,31 @@
+//! Where things are, once everything runs.
+
+use std::net::SocketAddr;
+
+use crate::say::bold;
+use crate::up::Arguments;
+
+/// Prints the links, the addresses and lines that work when pasted.
+pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)]) {
+    let products =
+        addresses.iter().find(|(label, _)| label == "productsvc").map_or(arguments.productsvc, |(_, address)| *address);
+    println!();
+    println!("{}", bold("Rundoo is up."));
+    println!();
+    println!("  portal      {}", bold(&format!("http://{}/", arguments.portal_http)));
+    for (label, address) in addresses {
+        println!("  {label:<11} {address} (gRPC)");
+    }
+    println!("  log         {}", arguments.log_file.display());
+    println!();
+    println!("  Ask it, from another terminal:");
+    println!("    grpcurl -plaintext {products} list");
+    println!(
+        "    grpcurl -plaintext -d '{{\"page_size\": 3}}' {products} rundoo.products.v1.ProductService/ListProducts"
+    );
+    println!("    grpcurl -plaintext {} rundoo.registry.v1.RegistryService/Discover", arguments.registry);
+    println!("  Without grpcurl: just call ProductService/ListProducts '{{\"page_size\": 3}}'");
+    println!();
+    println!("  Ctrl-C stops everything. Below stand only changes of state.");
+    println!();
+}

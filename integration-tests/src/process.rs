@@ -1,0 +1,233 @@
+//! One running program: its output, its address, its end.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+/// Lines that are kept to be shown when the program dies.
+const KEPT_LINES: usize = 400;
+
+/// A stop is bounded at 15 s by the program itself; after this it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(17);
+
+/// What a program says in its log once it serves.
+const SERVING: &str = "serving gRPC on ";
+
+/// Called with each line that a program prints.
+pub type OnLine = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A program that is to be started.
+#[derive(Clone)]
+pub struct Program {
+    binary: PathBuf,
+    label: String,
+    arguments: Vec<String>,
+    settings: Vec<(String, String)>,
+    folder: PathBuf,
+    on_line: Option<OnLine>,
+}
+
+impl Program {
+    /// The program `name` among the built ones, run in `folder`.
+    pub fn new(binaries: &Path, name: &str, folder: &Path) -> Self {
+        let (binary, folder) = (binaries.join(name), folder.to_owned());
+        Self { binary, label: name.to_owned(), arguments: Vec::new(), settings: Vec::new(), folder, on_line: None }
+    }
+
+    /// The same under another label, for people.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds a command line argument.
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Calls `on_line` with each line that it prints.
+    pub fn on_line(mut self, on_line: OnLine) -> Self {
+        self.on_line = Some(on_line);
+        self
+    }
+
+    /// Starts it.
+    pub fn start(&self) -> anyhow::Result<Process> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.arguments)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            // However we end, the pipe closes, and the program stops by itself.
+            .env("RUNDOO_STOP_ON_EOF", "true")
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C goes to us; we stop the others in order.
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("could not start {}", self.binary.display()))?;
+        let output = Arc::new(Output { on_line: self.on_line.clone(), ..Output::default() });
+        if let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) {
+            mesh::spawn("stdout", output.clone().read(stdout));
+            mesh::spawn("stderr", output.clone().read(stderr));
+        }
+        Ok(Process { label: self.label.clone(), pid: child.id(), child, output })
+    }
+}
+
+/// A program that was started. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    label: String,
+    pid: Option<u32>,
+    child: Child,
+    output: Arc<Output>,
+}
+
+impl Process {
+    /// What people call it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// The address that it serves gRPC on, once it does. Fails when it ends instead.
+    pub async fn address(&mut self) -> anyhow::Result<SocketAddr> {
+        let mut lines = self.output.count.subscribe();
+        loop {
+            lines.borrow_and_update();
+            if let Some(address) = self.find(SERVING) {
+                return address.parse().context("the program printed no address");
+            }
+            tokio::select! {
+                changed = lines.changed() => changed?,
+                status = self.child.wait() => {
+                    // What it said last may still be in the pipe.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    anyhow::bail!("{} ended ({}):\n{}", self.label, describe(status?), self.last_lines(12));
+                }
+            }
+        }
+    }
+
+    /// What stands after `mark` in the first printed line that has it, up to a space.
+    pub fn find(&self, mark: &str) -> Option<String> {
+        let lines = self.output.lock();
+        let line = lines.iter().find_map(|line| line.split_once(mark).map(|(_, rest)| rest.to_owned()))?;
+        Some(line.split(['\u{1b}', ' ']).next().unwrap_or_default().to_owned())
+    }
+
+    /// Everything that it printed lately.
+    pub fn output(&self) -> String {
+        self.last_lines(KEPT_LINES)
+    }
+
+    /// The last lines that it printed.
+    pub fn last_lines(&self, count: usize) -> String {
+        let lines = self.output.lock();
+        let start = lines.len().saturating_sub(count);
+        lines.iter().skip(start).map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).context("it has no process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Ends it as a crash would: SIGKILL.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.with_context(|| format!("could not kill {}", self.label))
+    }
+
+    /// Stops it in order: SIGTERM, and SIGKILL when that takes too long.
+    pub async fn stop(&mut self) -> anyhow::Result<ExitStatus> {
+        if let Some(status) = self.ended() {
+            return Ok(status);
+        }
+        self.signal(Signal::TERM)?;
+        match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
+            Ok(status) => Ok(status?),
+            Err(_) => {
+                self.child.kill().await?;
+                anyhow::bail!("{} did not stop in {STOP_TIMEOUT:?} and was killed", self.label)
+            }
+        }
+    }
+}
+
+/// How a program ended, in words.
+pub fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "unknown end".to_owned(),
+    }
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Mutex<VecDeque<String>>,
+    count: watch::Sender<u64>,
+    on_line: Option<OnLine>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    async fn read(self: Arc<Self>, pipe: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(on_line) = &self.on_line {
+                on_line(&line);
+            }
+            let mut kept = self.lock();
+            kept.push_back(line);
+            if kept.len() > KEPT_LINES {
+                kept.pop_front();
+            }
+            drop(kept);
+            self.count.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

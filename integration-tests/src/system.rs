@@ -1,0 +1,243 @@
+//! The four processes, on free ports, in a folder of their own.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use proto::logs::log_service_client::LogServiceClient;
+use proto::products::product_service_client::ProductServiceClient;
+use proto::registry::registry_service_client::RegistryServiceClient;
+use proto::registry::{DiscoverRequest, Instance};
+use tempfile::TempDir;
+
+use crate::http::{self, Page};
+use crate::process::{Process, Program};
+use crate::{binaries, eventually, health};
+
+/// Which process of the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The log service: first to start and last to stop, so that it hears the others' last words.
+    Logs,
+    /// The registry.
+    Registry,
+    /// A product service; they are numbered from 0.
+    Products(usize),
+    /// The portal.
+    Portal,
+}
+
+impl Role {
+    /// The service's name in the registry, which is the program's name too.
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Logs => "logsvc",
+            Self::Registry => "registry",
+            Self::Products(_) => "productsvc",
+            Self::Portal => "portal",
+        }
+    }
+}
+
+/// A system that is to be started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How many product services; 0 means 1.
+    pub products: usize,
+    /// `DATABASE_URL`; none is SQLite in the system's folder.
+    pub database_url: Option<String>,
+    /// Further settings for every process.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// A running system. Its processes end with it.
+#[derive(Debug)]
+pub struct System {
+    folder: TempDir,
+    binaries: PathBuf,
+    options: Options,
+    ports: Ports,
+    processes: BTreeMap<Role, Process>,
+    addresses: BTreeMap<Role, SocketAddr>,
+    mesh: mesh::Mesh,
+}
+
+/// Ports that stay the same when a process is started again.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    registry: u16,
+    portal_http: u16,
+}
+
+impl System {
+    /// Starts one of each on SQLite, and waits until they find each other.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::with(Options::default()).await
+    }
+
+    /// Starts a system and waits until its processes find each other.
+    pub async fn with(options: Options) -> anyhow::Result<Self> {
+        let mut system = Self::prepare(options)?;
+        for role in system.roles() {
+            system.launch(role).await?;
+        }
+        system.ready().await;
+        Ok(system)
+    }
+
+    /// A system of which nothing is started yet.
+    pub fn prepare(options: Options) -> anyhow::Result<Self> {
+        let binaries = binaries::build()?;
+        let ports = Ports { registry: free_port()?, portal_http: free_port()? };
+        let mesh = mesh::Mesh::client(&[loopback(ports.registry).to_string()]);
+        let folder = tempfile::Builder::new().prefix("rundoo-").tempdir()?;
+        Ok(Self { folder, binaries, options, ports, processes: BTreeMap::new(), addresses: BTreeMap::new(), mesh })
+    }
+
+    /// All processes, in the order in which they start.
+    pub fn roles(&self) -> Vec<Role> {
+        let products = (0..self.options.products.max(1)).map(Role::Products);
+        [Role::Logs, Role::Registry].into_iter().chain(products).chain([Role::Portal]).collect()
+    }
+
+    /// Starts one process and waits until it serves.
+    pub async fn launch(&mut self, role: Role) -> anyhow::Result<SocketAddr> {
+        let mut process = self.program(role).start()?;
+        let address = process.address().await?;
+        self.processes.insert(role, process);
+        self.addresses.insert(role, address);
+        Ok(address)
+    }
+
+    /// Waits until the registry lists every started process and the portal shows products.
+    pub async fn ready(&self) {
+        let wanted = self.processes.len();
+        eventually("every process is registered", async || {
+            let listed = self.instances().await?;
+            anyhow::ensure!(listed.len() == wanted, "{} of {wanted} are", listed.len());
+            Ok(())
+        })
+        .await;
+        if self.processes.contains_key(&Role::Portal) {
+            eventually("the portal shows products", async || {
+                let page = self.get("/").await?;
+                anyhow::ensure!(page.status.is_success(), "it answers {}", page.status);
+                Ok(())
+            })
+            .await;
+        }
+    }
+
+    /// One process.
+    pub fn process(&mut self, role: Role) -> anyhow::Result<&mut Process> {
+        self.processes.get_mut(&role).with_context(|| format!("{role:?} is not running"))
+    }
+
+    /// Kills a process with SIGKILL.
+    pub async fn kill(&mut self, role: Role) -> anyhow::Result<()> {
+        self.processes.remove(&role).with_context(|| format!("{role:?} is not running"))?.kill().await
+    }
+
+    /// Stops a process in order and answers what it printed.
+    pub async fn stop(&mut self, role: Role) -> anyhow::Result<String> {
+        let mut process = self.processes.remove(&role).with_context(|| format!("{role:?} is not running"))?;
+        let status = process.stop().await?;
+        anyhow::ensure!(status.success(), "{role:?} ended with {status}:\n{}", process.output());
+        Ok(process.output())
+    }
+
+    /// Fails unless every started process is SERVING.
+    pub async fn check_health(&self) -> anyhow::Result<()> {
+        for role in self.processes.keys() {
+            health::check(self.address(*role)?).await.with_context(|| format!("{role:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// Where a process serves gRPC.
+    pub fn address(&self, role: Role) -> anyhow::Result<SocketAddr> {
+        self.addresses.get(&role).copied().with_context(|| format!("{role:?} was never started"))
+    }
+
+    /// Where the portal serves pages.
+    pub fn portal(&self) -> SocketAddr {
+        loopback(self.ports.portal_http)
+    }
+
+    /// The mesh, as a client sees it.
+    pub fn mesh(&self) -> &mesh::Mesh {
+        &self.mesh
+    }
+
+    /// A client of the product services, through the mesh.
+    pub fn products(&self) -> ProductServiceClient<mesh::Channel> {
+        ProductServiceClient::new(self.mesh.channel("productsvc", proto::products::DESCRIPTORS))
+    }
+
+    /// A client of the log service, through the mesh.
+    pub fn logs(&self) -> LogServiceClient<mesh::Channel> {
+        LogServiceClient::new(self.mesh.channel("logsvc", proto::logs::DESCRIPTORS))
+    }
+
+    /// A client of the registry.
+    pub fn registry(&self) -> RegistryServiceClient<mesh::Channel> {
+        RegistryServiceClient::new(self.mesh.registry())
+    }
+
+    /// The instances that the registry lists.
+    pub async fn instances(&self) -> anyhow::Result<Vec<Instance>> {
+        Ok(self.registry().discover(DiscoverRequest::default()).await?.into_inner().instances)
+    }
+
+    /// The log as it is on disk.
+    pub fn app_log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("data/app.log")).unwrap_or_default()
+    }
+
+    /// The folder that the processes run in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gets a page of the portal.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Page> {
+        http::get(self.portal(), path).await
+    }
+
+    /// Posts a form to the portal.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
+        http::post(self.portal(), path, fields).await
+    }
+
+    /// A program with the system's settings.
+    pub fn program(&self, role: Role) -> Program {
+        let label = match role {
+            Role::Products(number) if number > 0 => format!("productsvc {}", number + 1),
+            _ => role.service().to_owned(),
+        };
+        let any = loopback(0);
+        let database = self.options.database_url.clone().unwrap_or_else(|| "sqlite://data/products.db".to_owned());
+        let program = Program::new(&self.binaries, role.service(), self.folder())
+            .label(label)
+            .set("RUNDOO_REGISTRY", loopback(self.ports.registry))
+            .set("REGISTRY_LISTEN", loopback(self.ports.registry))
+            .set("LOGSVC_LISTEN", any)
+            .set("LOGSVC_FILE", "data/app.log")
+            .set("PRODUCTSVC_LISTEN", any)
+            .set("DATABASE_URL", database)
+            .set("PORTAL_LISTEN", any)
+            .set("PORTAL_HTTP_LISTEN", self.portal());
+        self.options.settings.iter().fold(program, |program, (name, value)| program.set(name, value))
+    }
+}
+
+/// A port that nobody listens on at this moment.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind(loopback(0))?.local_addr()?.port())
+}
+
+/// An address of this machine that no other reaches.
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}

@@ -1,0 +1,61 @@
+# Rundoo: a product catalogue on an all-gRPC service mesh.
+
+set positional-arguments := true
+
+# Say what there is
+default:
+    @just --list --unsorted
+
+# Build and start the four services here; `just up 3` runs three product services, `SEED=none just up` stays empty
+up *arguments:
+    @cargo build --workspace --bins
+    @cargo run --quiet --bin rundoo -- up "$@"
+
+# Load the sample catalogue again: rows that are there already change nothing
+seed:
+    @cargo run --quiet --bin productsvc -- import productsvc/sample/catalogue.csv
+
+# Show the log as it grows; `just logs productsvc --level warn` shows less
+logs *arguments:
+    @cargo run --quiet --bin rundoo -- logs "$@"
+
+# Call any method: just call ProductService/ListProducts '{"page_size": 3}'
+call *arguments:
+    @cargo run --quiet --bin rundoo -- call "$@"
+
+# See in a minute what happens when a product service is killed under load
+demo:
+    @cargo build --workspace --bins
+    @cargo run --quiet --bin rundoo -- demo
+
+# Ask, then empty data/
+reset *arguments:
+    @cargo run --quiet --bin rundoo -- reset "$@"
+
+# Run every test
+test:
+    cargo test --workspace
+
+# Check format, lints, docs and tests: what CI runs
+check: format-check lint docs test
+
+# Format the code
+format:
+    cargo fmt --all
+
+[private]
+format-check:
+    cargo fmt --all --check
+
+# Run clippy with warnings as errors
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Build the docs with warnings as errors
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Measure, and compare with the goals: just bench mesh
+bench what="mesh" *arguments:
+    @cargo build --release --workspace --bins
+    @cargo run --release --quiet --bin rundoo -- bench "$@"

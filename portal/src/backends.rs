@@ -1,0 +1,153 @@
+//! What the portal asks of other services, and how.
+//!
+//! Typed clients over the mesh's channels; deadline, request id and retries are
+//! the mesh's business.
+
+use mesh::{Channel, Mesh};
+use proto::{
+    products::{
+        CreateProductRequest, DeleteProductRequest, GetProductRequest, ListProductsRequest, Product as Record,
+        SearchProductsRequest, UpdateProductRequest, product_service_client::ProductServiceClient,
+    },
+    registry::{DiscoverRequest, DiscoverResponse, Instance, registry_service_client::RegistryServiceClient},
+};
+use tonic::Status;
+
+use crate::{
+    error::{Backend, Failure},
+    form::Posted,
+    product::{Listing, Product},
+    query::Search,
+    refusal::Refused,
+};
+
+/// Products on one page.
+const PRODUCTS_PER_PAGE: i32 = 50;
+
+/// Instances asked for at once, the registry's largest page.
+const INSTANCES_PER_CALL: i32 = 1000;
+
+/// Instances after which the services page stops asking; a person reads no more either.
+const MAX_INSTANCES: usize = 10_000;
+
+/// The services behind the pages. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Backends {
+    products: ProductServiceClient<Channel>,
+    registry: RegistryServiceClient<Channel>,
+}
+
+/// What the registry knew at one moment.
+pub(crate) struct Census {
+    /// In the order of service and instance.
+    pub(crate) instances: Vec<Instance>,
+    /// Whether the registry has just started, so that instances may be missing.
+    pub(crate) warming: bool,
+    /// Whether there were more than [`MAX_INSTANCES`].
+    pub(crate) cut: bool,
+}
+
+impl Backends {
+    /// Clients that find the services through the mesh.
+    pub(crate) fn of(mesh: &Mesh) -> Backends {
+        Backends {
+            products: ProductServiceClient::new(mesh.channel("productsvc", proto::products::DESCRIPTORS)),
+            registry: RegistryServiceClient::new(mesh.registry()),
+        }
+    }
+
+    /// A page of products, newest first; an empty token asks for the first.
+    pub(crate) async fn list(&self, page_token: String) -> Result<Listing, Failure> {
+        let request = ListProductsRequest { page_size: PRODUCTS_PER_PAGE, page_token };
+        let page = self.products.clone().list_products(request).await.map_err(unlisted)?.into_inner();
+        Ok(Listing::new(page.products, page.previous_page_token, page.next_page_token))
+    }
+
+    /// A page of products that contain a text. What is wrong with the query is a [`Refused`].
+    pub(crate) async fn search(&self, search: &Search, page_token: String) -> Result<Listing, Refused> {
+        let request = SearchProductsRequest {
+            query: search.text.clone(),
+            field: search.field.number().into(),
+            page_size: PRODUCTS_PER_PAGE,
+            page_token,
+        };
+        let page = self.products.clone().search_products(request).await?.into_inner();
+        Ok(Listing::new(page.products, page.previous_page_token, page.next_page_token))
+    }
+
+    /// One product, also when it is deleted.
+    pub(crate) async fn get(&self, id: i64) -> Result<Product, Failure> {
+        let answer = self.products.clone().get_product(GetProductRequest { id }).await.map_err(unlisted)?;
+        product(answer.into_inner().product)
+    }
+
+    /// Adds a product, once for each request id.
+    pub(crate) async fn create(&self, posted: &Posted) -> Result<Product, Refused> {
+        let request = CreateProductRequest {
+            name: posted.name.clone(),
+            category: posted.category.clone(),
+            sku: posted.sku.clone(),
+            request_id: posted.request_id.clone(),
+        };
+        let answer = self.products.clone().create_product(request).await?.into_inner();
+        product(answer.product).map_err(Refused::Failed)
+    }
+
+    /// Changes the version of a product that the form was made of.
+    pub(crate) async fn update(&self, id: i64, posted: &Posted) -> Result<Product, Refused> {
+        let request = UpdateProductRequest {
+            id,
+            name: posted.name.clone(),
+            category: posted.category.clone(),
+            sku: posted.sku.clone(),
+            etag: posted.etag.clone(),
+            request_id: posted.request_id.clone(),
+        };
+        let answer = self.products.clone().update_product(request).await?.into_inner();
+        product(answer.product).map_err(Refused::Failed)
+    }
+
+    /// Deletes the version of a product that was shown.
+    pub(crate) async fn delete(&self, id: i64, posted: &Posted) -> Result<(), Refused> {
+        let request = DeleteProductRequest { id, etag: posted.etag.clone(), request_id: posted.request_id.clone() };
+        self.products.clone().delete_product(request).await?;
+        Ok(())
+    }
+
+    /// Everyone the registry knows, also those it remembers as DOWN.
+    pub(crate) async fn census(&self) -> Result<Census, Failure> {
+        let mut census = Census { instances: Vec::new(), warming: false, cut: false };
+        let mut page_token = String::new();
+        loop {
+            let page = self.instances(page_token).await?;
+            census.warming = page.warming;
+            census.instances.extend(page.instances);
+            if page.next_page_token.is_empty() {
+                return Ok(census);
+            }
+            if census.instances.len() >= MAX_INSTANCES {
+                census.cut = true;
+                return Ok(census);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    async fn instances(&self, page_token: String) -> Result<DiscoverResponse, Failure> {
+        let request =
+            DiscoverRequest { service: String::new(), page_size: INSTANCES_PER_CALL, page_token, include_down: true };
+        let answer = self.registry.clone().discover(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| Failure::of(Backend::Registry, &status))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+fn unlisted(status: Status) -> Failure {
+    Failure::of(Backend::Catalogue, &status)
+}
+
+fn product(record: Option<Record>) -> Result<Product, Failure> {
+    record
+        .map(Product::from)
+        .ok_or_else(|| Failure::Internal("the product catalogue answered without a product".into()))
+}

@@ -1,0 +1,44 @@
+//! What can be set from outside: by flag or by environment variable.
+//!
+//! Plain data; `wire` builds the parts from it.
+
+use std::net::SocketAddr;
+
+/// The portal of Rundoo: pages and forms for people with a browser.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "portal", version)]
+// The mesh's own settings are a `Config` too, and clap names groups after their types.
+#[group(id = "portal")]
+pub struct Config {
+    /// Where browsers find the portal. Off loopback only with --insecure.
+    #[arg(long, env = "PORTAL_HTTP_LISTEN", default_value = "127.0.0.1:5050", value_name = "IP:PORT")]
+    pub http_listen: SocketAddr,
+
+    /// Where the portal answers gRPC: health, reflection and the mesh service. Port 0 takes a free one.
+    #[arg(long, env = "PORTAL_LISTEN", default_value = "127.0.0.1:5054", value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+
+    /// What every process of the mesh can be told.
+    #[command(flatten)]
+    pub mesh: mesh::Config,
+}
+
+impl mesh::Settings for Config {
+    fn mesh(&self) -> &mesh::Config {
+        &self.mesh
+    }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn settings_do_not_contradict_each_other() {
+        super::Config::command().debug_assert();
+    }
+}

@@ -1,0 +1,58 @@
+//! The portal: the only place where Rundoo speaks HTTP.
+//!
+//! It shows the catalogue and the registry as pages and turns forms into gRPC
+//! calls. It keeps nothing and decides nothing about products: what is valid is
+//! said by the product service, what lives is said by the registry. In reading
+//! order: settings, the connections, what every request gets, what is asked of
+//! other services and how it can fail, then the pages.
+
+mod config;
+
+mod edge;
+
+mod csrf;
+mod upload;
+mod visit;
+
+mod backends;
+mod error;
+mod refusal;
+
+mod frame;
+mod query;
+mod time;
+
+mod form;
+mod product;
+
+mod pages;
+
+use mesh::{App, Services, Sign, layers};
+
+pub use crate::config::Config;
+use crate::{backends::Backends, edge::Edge};
+
+/// Builds the portal out of its settings and starts it.
+pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
+    // What we need.
+    let mesh = app.join(&config.mesh.registry);
+    let backends = Backends::of(&mesh);
+    app.check_exposure(config.http_listen)?;
+    let edge = Edge::bind(config.http_listen).await?;
+
+    // What we are.
+    let site = pages::site(backends);
+
+    // What we offer: the face that every process has, and nothing of our own beside it.
+    let services = Services::behind(layers::inbound());
+
+    // Open the doors, then put up the sign.
+    let door = app.listen(config.listen).await?;
+    let sign = Sign::at(door.address())
+        .link("http", edge.link(config.mesh.advertise.map(|address| address.ip())))
+        .requires("productsvc");
+    app.serve(door, services).await?;
+    app.spawn("http edge", |stop| edge.serve(site, stop));
+    app.register(&mesh, sign);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The pages and where they are.
+//!
+//! One file per page: its handlers, and the struct that its template shows.
+
+mod add;
+pub(crate) mod assets;
+mod delete;
+mod edit;
+pub(crate) mod failure;
+mod home;
+mod search;
+mod services;
+mod show;
+
+use askama::Template;
+use axum::{
+    Router,
+    middleware::from_fn,
+    response::{Html, IntoResponse as _, Redirect, Response},
+    routing::get,
+};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{backends::Backends, csrf, error::Failure, upload, visit};
+
+/// Seconds after which a visitor, or the page by itself, may ask again.
+pub(crate) const RETRY_SECONDS: u8 = 5;
+
+/// All pages, behind what every request gets.
+pub(crate) fn site(backends: Backends) -> Router {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/products", get(async || Redirect::to("/")).post(add::save))
+        .route("/products/new", get(add::show))
+        .route("/products/{id}", get(show::show))
+        .route("/products/{id}/edit", get(edit::show).post(edit::save))
+        .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
+        .route("/search", get(search::show))
+        .route("/services", get(services::show))
+        .route("/healthz", get("ok"))
+        .route("/style.css", get(assets::style))
+        .route("/favicon.svg", get(assets::icon))
+        .route("/favicon.ico", get(assets::icon))
+        .fallback(async || Failure::NoSuchPage)
+        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
+        // The first to see an answer stands last.
+        .layer(from_fn(upload::read_whole))
+        .layer(from_fn(csrf::refuse_foreign))
+        .layer(from_fn(visit::receive))
+        .with_state(backends)
+}
+
+/// Renders a page.
+fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => {
+            let mut response = (status, Html(html)).into_response();
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(u16::from(RETRY_SECONDS)));
+            }
+            response
+        }
+        Err(cause) => Failure::Internal(format!("could not render a page: {cause}")).into_response(),
+    }
+}
+
+/// Sends a browser on after a form was applied, so that reloading does not send it again.
+fn see_other(to: &str) -> Response {
+    Redirect::to(to).into_response()
+}
+
+/// Reads a product's id in an address; what is no id is no product.
+fn product_id(text: &str) -> Result<i64, Failure> {
+    text.parse().ok().filter(|id| *id > 0).ok_or(Failure::NoSuchProduct)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::Request;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    struct Answer {
+        status: u16,
+        headers: http::HeaderMap,
+        text: String,
+    }
+
+    /// Asks the site while no other service is there.
+    fn ask(request: Request<Body>) -> Answer {
+        let mut answer = None;
+        let nobody = ["127.0.0.1:1".to_owned()];
+        mesh::client(&nobody, async |mesh| {
+            let response = site(Backends::of(&mesh)).oneshot(request).await?;
+            let (parts, body) = response.into_parts();
+            let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+            answer = Some(Answer { status: parts.status.as_u16(), headers: parts.headers, text });
+            Ok(std::process::ExitCode::SUCCESS)
+        });
+        answer.expect("the site answers")
+    }
+
+    fn get(path: &str) -> Answer {
+        ask(Request::get(path).body(Body::empty()).unwrap())
+    }
+
+    fn post(path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        ask(request.body(body.into()).unwrap())
+    }
+
+    #[test]
+    fn a_page_without_its_service_says_so_and_tries_again_by_itself() {
+        for (path, who) in [("/", "product catalogue"), ("/search?q=x", "product catalogue"), ("/services", "registry")]
+        {
+            let answer = get(path);
+            assert_eq!(answer.status, 503, "{path}");
+            assert_eq!(answer.headers[header::RETRY_AFTER], "5");
+            assert_eq!(answer.headers[header::REFRESH], "5");
+            assert!(answer.text.contains(&format!("<h1>The {who} is not answering right now</h1>")), "{}", answer.text);
+        }
+    }
+
+    #[test]
+    fn a_form_without_its_service_keeps_everything_and_may_be_sent_again() {
+        let id = "0190d3b0-0000-4000-8000-000000000001";
+        let answer = post("/products", format!("name=Claw+hammer&category=&sku=CH-1&request_id={id}"));
+
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.headers[header::RETRY_AFTER], "5");
+        assert_eq!(answer.headers.get(header::REFRESH), None);
+        for kept in ["Claw hammer", "CH-1", id] {
+            assert!(answer.text.contains(&format!("value=\"{kept}\"")), "{kept}");
+        }
+
+        let answer = post("/products/7/delete", format!("name=Claw+hammer&etag=v3&request_id={id}"));
+        assert_eq!(answer.status, 503);
+        assert!(answer.text.contains("value=\"v3\"") && answer.text.contains(id));
+    }
+
+    #[test]
+    fn every_answer_forbids_scripts_and_names_its_request() {
+        for (path, status) in
+            [("/healthz", 200), ("/products/new", 200), ("/search", 200), ("/nowhere", 404), ("/", 503)]
+        {
+            let answer = get(path);
+            assert_eq!(answer.status, status, "{path}");
+            let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
+            assert_eq!(answer.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+            let id = answer.headers["x-request-id"].to_str().unwrap();
+            assert!(path == "/healthz" || answer.text.contains(id), "{path}");
+            assert!(!answer.text.contains("<script") && !answer.text.contains("style="), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_taken_when_it_is_sane() {
+        let with = |id: &str| {
+            let request = Request::get("/healthz").header("x-request-id", id).body(Body::empty()).unwrap();
+            ask(request).headers["x-request-id"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(with("abc-1"), "abc-1");
+        assert_ne!(with("a b"), "a b");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_has_a_page_that_says_why() {
+        let cases = [
+            (get("/products/x"), 404, "There is no such product"),
+            (get("/products/-1/edit"), 404, "There is no such product"),
+            (get("/?page=a&page=b"), 400, "does not understand"),
+            (ask(Request::delete("/search").body(Body::empty()).unwrap()), 405, "cannot do that"),
+            (ask(Request::post("/products").body(Body::from("{}")).unwrap()), 415, "takes forms only"),
+            (post("/products", vec![b'x'; 65 * 1024]), 413, "more than a form may hold"),
+        ];
+        for (answer, status, words) in cases {
+            assert_eq!(answer.status, status, "{words}");
+            assert!(answer.text.contains(words), "{}", answer.text);
+        }
+        assert!(ask(Request::delete("/search").body(Body::empty()).unwrap()).headers.contains_key(header::ALLOW));
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_refused_before_it_is_read() {
+        let request = Request::post("/products").header("sec-fetch-site", "cross-site");
+        let answer = ask(request.body(Body::from(vec![b'x'; 65 * 1024])).unwrap());
+
+        assert_eq!(answer.status, 403);
+        assert!(answer.text.contains("sent by another site"));
+    }
+
+    #[test]
+    fn an_empty_search_asks_for_a_text() {
+        let answer = get("/search?q=+&field=sku");
+
+        assert_eq!(answer.status, 422);
+        assert!(answer.text.contains("Type what you are looking for."));
+        assert!(answer.text.contains("value=\"sku\" checked"));
+    }
+
+    #[test]
+    fn a_notice_is_one_of_ours() {
+        assert!(get("/products/new?notice=added").text.contains("The product was added."));
+        assert!(!get("/products/new?notice=Free+money").text.contains("money"));
+    }
+}

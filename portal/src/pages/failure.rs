@@ -1,0 +1,46 @@
+//! The page that tells why another page cannot be shown.
+
+use askama::Template;
+use axum::response::Response;
+use http::{HeaderValue, Method, StatusCode, header};
+
+use crate::{
+    error::Failure,
+    frame::{Frame, Nav},
+    pages::{self, RETRY_SECONDS},
+    visit::Visit,
+};
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct Page {
+    frame: Frame,
+    status: StatusCode,
+    headline: String,
+    text: String,
+    /// Whether the page asks again by itself.
+    retries: bool,
+}
+
+/// Makes a page of a failure; headers that came with it, such as `allow`, stay.
+pub(crate) fn page(visit: &Visit, method: &Method, failure: &Failure, bare: Response) -> Response {
+    let headline = failure.headline();
+    let retries = failure.passes() && method.is_safe();
+    let page = Page {
+        frame: Frame::new(visit, Nav::Elsewhere, headline.clone()),
+        status: failure.status(),
+        headline,
+        text: failure.text(),
+        retries,
+    };
+    let mut response = pages::page(failure.status(), &page);
+    for name in [header::ALLOW, header::CONNECTION] {
+        if let Some(value) = bare.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    if retries {
+        response.headers_mut().insert(header::REFRESH, HeaderValue::from(u16::from(RETRY_SECONDS)));
+    }
+    response
+}

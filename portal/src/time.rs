@@ -1,0 +1,95 @@
+//! Points in time as people read them: in UTC, and said so.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(Timestamp);
+
+impl Moment {
+    pub(crate) fn now() -> Moment {
+        Moment(Timestamp::now())
+    }
+
+    /// Reads a time of a message; nothing when it is absent or outside the calendar.
+    pub(crate) fn read(time: Option<prost_types::Timestamp>) -> Option<Moment> {
+        let time = time?;
+        Timestamp::new(time.seconds, time.nanos).ok().map(Moment)
+    }
+
+    /// For the `datetime` attribute: 2026-11-23T14:05:09Z.
+    pub(crate) fn iso(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// With seconds, without the day: 14:05:09 UTC.
+    pub(crate) fn clock(self) -> String {
+        self.0.strftime("%H:%M:%S UTC").to_string()
+    }
+
+    /// How long ago it was, seen from `now`: "12 s ago".
+    pub(crate) fn age(self, now: Moment) -> String {
+        let seconds = now.0.as_second() - self.0.as_second();
+        match seconds {
+            // Clocks of two machines differ; nobody wants to read "in 1 s".
+            ..1 => "just now".into(),
+            1..60 => format!("{seconds} s ago"),
+            60..3600 => format!("{} min ago", seconds / 60),
+            3600..86_400 => format!("{} h ago", seconds / 3600),
+            86_400..172_800 => "1 day ago".into(),
+            _ => format!("{} days ago", seconds / 86_400),
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    /// 23 Nov 2026, 14:05 UTC
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.strftime("%-d %b %Y, %H:%M UTC").fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Moment {
+        Moment::read(Some(prost_types::Timestamp { seconds, nanos: 123_456_000 })).unwrap()
+    }
+
+    #[test]
+    fn a_moment_is_read_in_utc() {
+        let moment = at(1_795_442_709);
+        assert_eq!(moment.to_string(), "23 Nov 2026, 14:05 UTC");
+        assert_eq!(moment.iso(), "2026-11-23T14:05:09Z");
+        assert_eq!(moment.clock(), "14:05:09 UTC");
+        assert_eq!(at(0).to_string(), "1 Jan 1970, 00:00 UTC");
+    }
+
+    #[test]
+    fn what_is_outside_the_calendar_is_not_a_moment() {
+        assert_eq!(Moment::read(None), None);
+        assert_eq!(Moment::read(Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 })), None);
+        assert_eq!(Moment::read(Some(prost_types::Timestamp { seconds: 0, nanos: i32::MIN })), None);
+    }
+
+    #[test]
+    fn ages_grow_coarser() {
+        let ages = [
+            (-5, "just now"),
+            (0, "just now"),
+            (1, "1 s ago"),
+            (59, "59 s ago"),
+            (60, "1 min ago"),
+            (3599, "59 min ago"),
+            (7200, "2 h ago"),
+            (86_400, "1 day ago"),
+            (864_000, "10 days ago"),
+        ];
+        for (seconds, age) in ages {
+            assert_eq!(at(1_000_000).age(at(1_000_000 + seconds)), age);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What every request gets, whichever page it asks for.
+//!
+//! A request id that travels on to the gRPC services, a deadline for what is asked
+//! of them, a log line, the headers that forbid scripts and foreign content, and a
+//! page for whatever failed. It is the outermost layer.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, header, request::Parts};
+use mesh::Call;
+use tracing::{debug, error, warn};
+
+use crate::{error::Failure, pages};
+
+/// How long a page waits for the services behind it, all calls together.
+const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What mesh calls carry between services and a browser has no say in.
+const INTERNAL: [HeaderName; 2] = [HeaderName::from_static("x-rundoo-caller"), HeaderName::from_static("grpc-timeout")];
+
+/// Nothing but our own stylesheet and pictures; no script from anywhere, no frame around us.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'";
+
+const GUARDS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// One request, as a page may name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Visit {
+    /// What people quote when they ask about a failure.
+    pub(crate) request_id: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Visit, Infallible> {
+        let request_id = parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        Ok(Visit { request_id: request_id.unwrap_or_default().to_owned() })
+    }
+}
+
+/// Receives a request and sees its answer off.
+pub(crate) async fn receive(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    for name in &INTERNAL {
+        request.headers_mut().remove(name);
+    }
+    let call = Call::begin(request.headers()).within(BACKEND_DEADLINE);
+    let id = HeaderValue::from_str(call.request_id()).expect("a call's request id is plain ASCII");
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let visit = Visit { request_id: call.request_id().to_owned() };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+
+    call.scope(async {
+        let mut response = answer(request, next).await;
+        let failure = response.extensions_mut().remove::<Failure>();
+        if let Some(failure) = &failure {
+            response = pages::failure::page(&visit, &method, failure, response);
+        }
+        response.headers_mut().insert(REQUEST_ID, id);
+        guard(&mut response);
+        let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
+        let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
+        if response.status().is_server_error() {
+            warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+        } else {
+            debug!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+        }
+        response
+    })
+    .await
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            error!("a page panicked");
+            Failure::Internal("a page panicked".into()).into_response()
+        }
+    }
+}
+
+/// Sets the headers of every answer; a handler's own caching stays.
+fn guard(response: &mut Response) {
+    let headers = response.headers_mut();
+    for (name, value) in GUARDS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
