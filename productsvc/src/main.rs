@@ -1,1 +1,17 @@
-fn main() {}
+//! The product service, and the import that is its client.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use productsvc::config::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None => mesh::run("productsvc", arguments.config, productsvc::wire),
+        Some(Command::Import(import)) => {
+            let registry = import.mesh.registry.clone();
+            mesh::client(&registry, async move |mesh| productsvc::importer::import(mesh, import).await)
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Settings of the product service, from flags and the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mesh::Settings;
+use uuid::Uuid;
+
+/// The catalogue of a building-supply store: keeps products and serves them over gRPC.
+#[derive(Debug, Parser)]
+#[command(name = "productsvc", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the program does instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Import products from a CSV file through the running product service
+    Import(ImportArguments),
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+// The mesh's settings are a group of the same name otherwise.
+#[group(skip)]
+pub struct Config {
+    /// Where to serve gRPC; port 0 takes any free port
+    #[arg(long, env = "PRODUCTSVC_LISTEN", default_value = "127.0.0.1:5053", value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+
+    /// Where products are kept: `sqlite://PATH`, made when missing, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite://data/products.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+
+    /// What every service of the mesh shares.
+    #[command(flatten)]
+    pub mesh: mesh::Config,
+}
+
+impl Settings for Config {
+    fn mesh(&self) -> &mesh::Config {
+        &self.mesh
+    }
+}
+
+/// How to import.
+///
+/// The exit code is 0 when every row is in, 2 when some were refused, and 1 when
+/// the import failed.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit code: 0 all rows are in, 2 some were refused, 1 the import failed.")]
+pub struct ImportArguments {
+    /// The CSV file: UTF-8, with a header that has the columns name, category and sku in any order
+    #[arg(value_name = "FILE.csv")]
+    pub file: PathBuf,
+
+    /// What happens with a row whose SKU a product has already
+    #[arg(long, value_enum, default_value_t = Mode::Upsert)]
+    pub mode: Mode,
+
+    /// Import only into a catalogue that has never held a product
+    #[arg(long)]
+    pub only_if_new: bool,
+
+    /// Names the import, to go on with one that broke off; made up when not given
+    #[arg(long, value_name = "UUID")]
+    pub request_id: Option<Uuid>,
+
+    /// Write the refused rows to this file, with line, field and reason
+    #[arg(long, value_name = "FILE.csv")]
+    pub refused: Option<PathBuf>,
+
+    /// What every process of the mesh shares.
+    #[command(flatten)]
+    pub mesh: mesh::Config,
+}
+
+/// What happens with a row whose SKU a product has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// The product is changed to what the row says
+    Upsert,
+    /// The row is refused
+    Create,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_subcommand_it_serves() {
+        let arguments = Arguments::try_parse_from(["productsvc", "--listen", "127.0.0.1:0"]).unwrap();
+
+        assert!(arguments.command.is_none());
+        assert_eq!(arguments.config.listen.port(), 0);
+    }
+
+    #[test]
+    fn an_import_takes_its_file() {
+        let arguments = Arguments::try_parse_from(["productsvc", "import", "a.csv", "--mode", "create"]).unwrap();
+
+        let Some(Command::Import(import)) = arguments.command else { panic!("no import") };
+        assert_eq!((import.file, import.mode), (PathBuf::from("a.csv"), Mode::Create));
+    }
+}

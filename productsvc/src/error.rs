@@ -1,0 +1,174 @@
+//! Why the catalogue refuses a call, and the status that says so.
+
+use mesh::Refusal;
+use proto::products::{DOMAIN, ErrorReason};
+use tonic::{Code, Status};
+
+/// A field of a request and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The field, by its name in the request.
+    pub field: String,
+    /// What is wrong, to be read after the field's name.
+    pub problem: String,
+}
+
+impl Fault {
+    /// Says that `field` is at fault.
+    pub fn new(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self { field: field.into(), problem: problem.to_string() }
+    }
+}
+
+/// What happened to the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Fields are empty, too long or malformed.
+    #[error("{}", sentence(.0))]
+    Invalid(Vec<Fault>),
+    /// The page token is foreign.
+    #[error("the page token is not one of this request")]
+    InvalidPageToken,
+    /// The request id came with another request before.
+    #[error("the request id belongs to another request")]
+    RequestIdReused,
+    /// There never was such a product, or it is deleted already.
+    #[error("there is no product {id}")]
+    ProductNotFound {
+        /// The id that was asked for.
+        id: i64,
+    },
+    /// The product is deleted and cannot be changed.
+    #[error("product {id} is deleted")]
+    ProductDeleted {
+        /// Its id.
+        id: i64,
+    },
+    /// Another product has the SKU.
+    #[error("another product has this SKU")]
+    SkuTaken {
+        /// The other product, while it still has it.
+        product_id: Option<i64>,
+    },
+    /// Someone else changed the product first.
+    #[error("someone else changed the product first: it is at version {version} now")]
+    StaleVersion {
+        /// The present version.
+        version: i64,
+    },
+    /// An import does not begin with its options, or has them twice.
+    #[error("an import begins with its options, once")]
+    OptionsExpected,
+    /// The catalogue has held products before.
+    #[error("the catalogue has held products before")]
+    CatalogueNotNew,
+    /// There is no such import.
+    #[error("there is no import {id}")]
+    ImportNotFound {
+        /// The id that was asked for.
+        id: i64,
+    },
+    /// The same import is running elsewhere.
+    #[error("the same import is running elsewhere")]
+    ImportRunning,
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    DatabaseBusy,
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
+    DatabaseAway,
+    /// The process stops; the call can go on elsewhere.
+    #[error("the product service is stopping")]
+    Stopping,
+    /// Something is wrong here, which is none of the caller's business.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// One field is at fault.
+    pub fn invalid(field: &str, problem: impl std::fmt::Display) -> Self {
+        Self::Invalid(vec![Fault::new(field, problem)])
+    }
+}
+
+impl From<Vec<Fault>> for Error {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Invalid(faults)
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let refuse = |code, reason: ErrorReason| Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());
+        let refusal = match &error {
+            Error::Invalid(faults) => {
+                faults.iter().fold(refuse(Code::InvalidArgument, ErrorReason::InvalidField), |refusal, fault| {
+                    refusal.field(&fault.field, &fault.problem)
+                })
+            }
+            Error::InvalidPageToken => refuse(Code::InvalidArgument, ErrorReason::InvalidPageToken)
+                .field("page_token", "is not a page token of this request"),
+            Error::RequestIdReused => refuse(Code::InvalidArgument, ErrorReason::RequestIdReused)
+                .field("request_id", "belongs to another request"),
+            Error::ProductNotFound { .. } => refuse(Code::NotFound, ErrorReason::ProductNotFound),
+            Error::ProductDeleted { .. } => refuse(Code::FailedPrecondition, ErrorReason::ProductDeleted),
+            Error::SkuTaken { product_id } => {
+                let refusal =
+                    refuse(Code::AlreadyExists, ErrorReason::SkuTaken).field("sku", "another product has this SKU");
+                match product_id {
+                    Some(id) => refusal.metadata("product_id", id.to_string()),
+                    None => refusal,
+                }
+            }
+            Error::StaleVersion { version } => {
+                refuse(Code::Aborted, ErrorReason::StaleVersion).metadata("version", version.to_string())
+            }
+            Error::OptionsExpected => refuse(Code::InvalidArgument, ErrorReason::OptionsExpected),
+            Error::CatalogueNotNew => refuse(Code::FailedPrecondition, ErrorReason::CatalogueNotNew),
+            Error::ImportNotFound { .. } => refuse(Code::NotFound, ErrorReason::ImportNotFound),
+            Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
+            Error::DatabaseBusy => refuse(Code::DeadlineExceeded, ErrorReason::DatabaseBusy),
+            Error::DatabaseAway => refuse(Code::Unavailable, ErrorReason::DatabaseAway),
+            Error::Stopping => Refusal::new(Code::Unavailable, DOMAIN, "STOPPING", error.to_string()),
+            Error::Internal(cause) => return Refusal::internal(DOMAIN, cause),
+        };
+        refusal.into_status()
+    }
+}
+
+/// The faults as a person would say them.
+fn sentence(faults: &[Fault]) -> String {
+    let parts: Vec<String> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.problem)).collect();
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bad_field_is_named_in_the_status() {
+        let status =
+            Status::from(Error::Invalid(vec![Fault::new("name", "must not be empty"), Fault::new("sku", "is odd")]));
+
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(Refusal::reason(&status).as_deref(), Some("INVALID_FIELD"));
+        assert_eq!(Refusal::fields(&status).len(), 2);
+    }
+
+    #[test]
+    fn a_taken_sku_names_the_product_that_has_it() {
+        let status = Status::from(Error::SkuTaken { product_id: Some(12) });
+
+        assert_eq!(Refusal::metadata_of(&status, "product_id").as_deref(), Some("12"));
+        assert_eq!(Refusal::fields(&status)[0].0, "sku");
+    }
+
+    #[test]
+    fn the_inside_stays_inside() {
+        let status = Status::from(Error::Internal("password=hunter2".to_owned()));
+
+        assert_eq!(status.message(), "internal error");
+    }
+}

@@ -1,0 +1,175 @@
+//! `productsvc import`: a CSV file into the catalogue, through the mesh.
+//!
+//! A client like any other: it finds the product service through the registry and
+//! knows nothing of the database. A connection that breaks is no end: the file is
+//! sent again under the same request id, and the service skips what it has.
+
+mod feed;
+mod lines;
+mod report;
+mod sheet;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use indicatif::ProgressBar;
+use mesh::{Mesh, Refusal};
+use proto::products::product_service_client::ProductServiceClient;
+use proto::products::{ErrorReason, ImportMode, ImportOptions, ImportProductsResponse};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::config::{ImportArguments, Mode};
+use crate::importer::feed::Feed;
+use crate::importer::report::{Report, say};
+use crate::importer::sheet::Sheet;
+use crate::text::cut;
+
+/// The client of the product service through the mesh.
+type Client = ProductServiceClient<mesh::Channel>;
+
+/// How long we wait for a product service that is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often we look whether it is back.
+const RETRY_PERIOD: Duration = Duration::from_millis(300);
+
+/// Imports the file that the arguments name, and reports how it went.
+pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<ExitCode> {
+    let begun = Instant::now();
+    let file = &arguments.file;
+    // The whole file is read once before anything is sent: half an import of a
+    // file that cannot be read to its end would help nobody.
+    let survey =
+        sheet::survey(file).with_context(|| format!("could not import {}: nothing was sent", file.display()))?;
+    for column in &survey.ignored {
+        say(&format!("the column {column:?} is ignored: a product has name, category and sku"));
+    }
+
+    let client = Client::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
+    let mut sending =
+        Sending { client: client.clone(), file, options: options(&arguments), bar: bar(survey.bytes), furthest: 0 };
+    let answer = sending.until_answered().await?;
+    sending.bar.finish_and_clear();
+
+    let job = answer.job.context("the product service answered without a job")?;
+    let refused = job.refused;
+    let report = Report { client, job, first: answer.refusals, file, elapsed: begun.elapsed() };
+    report.print(arguments.refused.as_deref()).await?;
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn options(arguments: &ImportArguments) -> ImportOptions {
+    let mode = match arguments.mode {
+        Mode::Upsert => ImportMode::Upsert,
+        Mode::Create => ImportMode::Create,
+    };
+    let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
+    ImportOptions {
+        request_id: arguments.request_id.unwrap_or_else(Uuid::new_v4).to_string(),
+        mode: mode.into(),
+        only_if_new: arguments.only_if_new,
+        source: cut(&name.replace(char::is_control, " "), 200),
+    }
+}
+
+/// A bar by the bytes of the file; nothing when standard error is no terminal.
+fn bar(bytes: u64) -> ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {msg}");
+    let bar = ProgressBar::new(bytes);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// A file that is being sent, as often as it takes.
+struct Sending<'a> {
+    client: Client,
+    file: &'a Path,
+    options: ImportOptions,
+    bar: ProgressBar,
+    /// The byte that the file was ever sent up to: beyond it is progress.
+    furthest: u64,
+}
+
+impl Sending<'_> {
+    async fn until_answered(&mut self) -> anyhow::Result<ImportProductsResponse> {
+        let mut waiting_since: Option<Instant> = None;
+        loop {
+            let before = self.furthest;
+            let status = match self.once().await? {
+                Ok(answer) => return Ok(answer),
+                Err(status) => status,
+            };
+            if !passes(&status) {
+                bail!("{}", plainly(&status));
+            }
+            if self.furthest > before {
+                waiting_since = None;
+            }
+            let since = match waiting_since {
+                Some(since) => since,
+                None => {
+                    let notice =
+                        format!("waiting up to {} s for the product service: {}", PATIENCE.as_secs(), status.message());
+                    self.bar.suspend(|| say(&notice));
+                    *waiting_since.insert(Instant::now())
+                }
+            };
+            if since.elapsed() > PATIENCE {
+                let id = &self.options.request_id;
+                bail!(
+                    "gave up after {} s: {}\nwhat was stored stays; `--request-id {id}` goes on with this import",
+                    PATIENCE.as_secs(),
+                    status.message()
+                );
+            }
+            tokio::time::sleep(RETRY_PERIOD).await;
+        }
+    }
+
+    /// Sends the file from its beginning; fails when the file cannot be read.
+    async fn once(&mut self) -> anyhow::Result<Result<ImportProductsResponse, Status>> {
+        let sheet = Sheet::open(self.file)?;
+        let (mut feed, messages) = Feed::start(self.options.clone(), sheet, self.bar.clone());
+        let mut call = std::pin::pin!(self.client.import_products(messages));
+        let answer = tokio::select! {
+            answer = &mut call => answer,
+            // Ending the stream would end the import: the call is dropped instead.
+            error = feed.failed() => return Err(error).with_context(|| format!("could not read {}", self.file.display())),
+        };
+        self.furthest = self.furthest.max(self.bar.position());
+        Ok(answer.map(tonic::Response::into_inner))
+    }
+}
+
+/// Whether the same request may succeed in a moment.
+fn passes(status: &Status) -> bool {
+    match status.code() {
+        // What is left of a connection that broke tells why in many ways.
+        Code::Unavailable | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded => true,
+        // The broken stream before this one is not known to be broken yet.
+        Code::Aborted => Refusal::reason(status).is_some_and(|reason| is(&reason, ErrorReason::ImportRunning)),
+        _ => false,
+    }
+}
+
+fn plainly(status: &Status) -> String {
+    match Refusal::reason(status) {
+        Some(reason) if is(&reason, ErrorReason::CatalogueNotNew) => {
+            "the catalogue is not new: nothing was imported".to_owned()
+        }
+        Some(reason) if is(&reason, ErrorReason::RequestIdReused) => {
+            "this request id belongs to another import: leave it out, or repeat that one exactly".to_owned()
+        }
+        _ => format!("the product service refused: {}", status.message()),
+    }
+}
+
+fn is(reason: &str, expected: ErrorReason) -> bool {
+    expected.as_str_name().strip_prefix("ERROR_REASON_") == Some(reason)
+}

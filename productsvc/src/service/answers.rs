@@ -1,0 +1,74 @@
+//! What the catalogue answers, in the words of the contract.
+
+use jiff::Timestamp;
+use proto::products::{self as contract, ErrorReason, ImportState};
+
+use crate::import::{Job, Reason, Refused};
+use crate::product::Product;
+
+pub(super) fn product(product: Product) -> contract::Product {
+    contract::Product {
+        etag: product.etag().to_string(),
+        id: product.id,
+        name: product.name,
+        category: product.category,
+        sku: product.sku,
+        version: product.version,
+        create_time: Some(timestamp(product.create_time)),
+        update_time: Some(timestamp(product.update_time)),
+        delete_time: product.delete_time.map(timestamp),
+    }
+}
+
+pub(super) fn job(job: Job) -> contract::ImportJob {
+    let state = if job.end_time.is_some() { ImportState::Done } else { ImportState::Running };
+    contract::ImportJob {
+        id: job.id,
+        state: state.into(),
+        source: job.source,
+        rows: job.counts.rows,
+        created: job.counts.created,
+        updated: job.counts.updated,
+        unchanged: job.counts.unchanged,
+        refused: job.counts.refused,
+        create_time: Some(timestamp(job.create_time)),
+        end_time: job.end_time.map(timestamp),
+    }
+}
+
+pub(super) fn refusal(refused: Refused) -> contract::ImportRefusal {
+    let reason = match refused.reason {
+        Reason::InvalidField => ErrorReason::InvalidField,
+        Reason::SkuTaken => ErrorReason::SkuTaken,
+        Reason::DuplicateSku => ErrorReason::DuplicateSku,
+    };
+    let row = refused.row;
+    contract::ImportRefusal {
+        row: Some(contract::ImportRow { line: row.line, name: row.name, category: row.category, sku: row.sku }),
+        field: refused.field,
+        reason: reason.into(),
+        message: refused.message,
+    }
+}
+
+fn timestamp(moment: Timestamp) -> prost_types::Timestamp {
+    // Nanoseconds count forward in the contract, whichever side of 1970 it is.
+    let micros = moment.as_microsecond();
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).expect("a second has less than 2^31 nanoseconds");
+    prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_keep_their_microseconds() {
+        for micros in [0, 1, -1, 1_700_000_000_123_456] {
+            let told = timestamp(Timestamp::from_microsecond(micros).unwrap());
+
+            assert_eq!(told.seconds * 1_000_000 + i64::from(told.nanos) / 1000, micros);
+            assert!(told.nanos >= 0);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! PostgreSQL, or a database that speaks its protocol.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Transaction};
+
+use crate::store::failure::OpenError;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// PostgreSQL allows 100 by default: this leaves room for several processes.
+const MOST_CONNECTIONS: u32 = 10;
+
+/// After so long without a connection we look whether the server is there.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A server that does not greet us in this time counts as away.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A start is worth a longer wait than a call: name resolution, TLS, a busy server.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that nobody used for this long is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// A server that we are connected to, or will be again. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct PostgresServer {
+    pool: PgPool,
+}
+
+impl PostgresServer {
+    /// Connects and migrates. Several processes may: sqlx takes an advisory lock.
+    pub(super) async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url).map_err(|error| OpenError::Malformed(error.to_string()))?;
+        let options = match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name("productsvc"),
+        };
+        let options = options.disable_statement_logging();
+        let place = place(&options);
+        let connect = |cause| OpenError::Connect { place: place.clone(), cause };
+
+        // One connection first: the pool would not say why it got none.
+        let greeting = tokio::time::timeout(START_TIMEOUT, options.connect()).await;
+        let mut first = greeting.map_err(|_| connect(sqlx::Error::PoolTimedOut))?.map_err(connect)?;
+        MIGRATIONS.run(&mut first).await.map_err(|cause| OpenError::Migrate { place: place.clone(), cause })?;
+        first.close().await.map_err(connect)?;
+
+        let pool = PgPoolOptions::new()
+            .max_connections(MOST_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(IDLE_TIMEOUT);
+        Ok(Self { pool: pool.connect_lazy_with(options) })
+    }
+
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.pool.begin().await
+    }
+
+    /// Whether the server greets a new connection, if only to say that it has too many.
+    pub(super) async fn is_reachable(&self) -> bool {
+        let options = self.pool.connect_options();
+        match tokio::time::timeout(GREETING_TIMEOUT, options.connect()).await {
+            Ok(Ok(connection)) => connection.close().await.is_ok(),
+            // too_many_connections
+            Ok(Err(sqlx::Error::Database(error))) => error.code().as_deref() == Some("53300"),
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Where the server is, for people: everything but the password.
+fn place(options: &PgConnectOptions) -> String {
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("the database {database} at {host} as {}", options.get_username())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_host_and_database_but_no_password() {
+        let options = PgConnectOptions::from_str("postgres://clerk:hunter2@db.example:6432/catalogue").unwrap();
+
+        assert_eq!(place(&options), "the database catalogue at db.example:6432 as clerk");
+    }
+}

@@ -1,0 +1,372 @@
+//! The store on a SQLite file of its own. The same sentences hold on PostgreSQL
+//! and through the wire; the integration tests check them there.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::import::{Checker, Counts, Reason, Row};
+use crate::text::Text;
+
+struct Fixture {
+    store: ProductStore,
+    url: String,
+    _directory: TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/new/products.db", directory.path().display());
+    Fixture { store: ProductStore::open(&url).await.unwrap(), url, _directory: directory }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn draft(name: &str, sku: &str) -> Draft {
+    Draft::parse(name, "Tools/Hand", sku).unwrap()
+}
+
+fn key(request: &str) -> RequestKey {
+    RequestKey::new(Uuid::from_u128(7), "Test", request.as_bytes())
+}
+
+impl Fixture {
+    async fn create(&self, name: &str, sku: &str) -> Product {
+        self.store.create(&draft(name, sku), None, soon()).await.unwrap()
+    }
+
+    async fn names(&self, search: Option<&Search>, cursor: Cursor, size: usize) -> (Vec<String>, Page<()>) {
+        let Page { items, next, previous } = self.store.page(search, cursor, size, soon()).await.unwrap();
+        (items.into_iter().map(|product| product.name).collect(), Page { items: Vec::new(), next, previous })
+    }
+
+    async fn found(&self, field: Field, query: &str) -> Vec<String> {
+        let search = Search { field, query: Text::parse(query).unwrap() };
+        self.names(Some(&search), Cursor::Newest, 50).await.0
+    }
+}
+
+#[tokio::test]
+async fn a_product_is_found_as_it_was_added() {
+    let it = fixture().await;
+
+    let product = it.create("Claw Hammer", "HAM-1").await;
+
+    assert_eq!((product.name.as_str(), product.version, product.delete_time), ("Claw Hammer", 1, None));
+    assert_eq!(it.store.find(product.id, soon()).await.unwrap(), product);
+    assert!(matches!(it.store.find(99, soon()).await, Err(Error::ProductNotFound { id: 99 })));
+}
+
+#[tokio::test]
+async fn a_sku_is_taken_whatever_its_case() {
+    let it = fixture().await;
+    let first = it.create("Claw Hammer", "HAM-1").await;
+
+    let second = it.store.create(&draft("Other", "ham-1"), None, soon()).await;
+
+    assert!(matches!(second, Err(Error::SkuTaken { product_id: Some(id) }) if id == first.id));
+}
+
+#[tokio::test]
+async fn a_change_needs_the_present_version() {
+    let it = fixture().await;
+    let product = it.create("Hammer", "HAM-1").await;
+    let other = it.create("Saw", "SAW-1").await;
+    let change =
+        |name: &str, sku: &str, version| Change { id: product.id, etag: Etag { version }, draft: draft(name, sku) };
+
+    let changed = it.store.update(&change("Claw Hammer", "HAM-2", 1), None, soon()).await.unwrap();
+    let stale = it.store.update(&change("Sledge Hammer", "HAM-2", 1), None, soon()).await;
+    let taken = it.store.update(&change("Sledge Hammer", "saw-1", 2), None, soon()).await;
+
+    assert_eq!((changed.name.as_str(), changed.version), ("Claw Hammer", 2));
+    assert!(matches!(stale, Err(Error::StaleVersion { version: 2 })));
+    assert!(matches!(taken, Err(Error::SkuTaken { product_id: Some(id) }) if id == other.id));
+    assert_eq!(it.store.find(product.id, soon()).await.unwrap(), changed);
+}
+
+#[tokio::test]
+async fn a_deleted_product_is_hidden_and_its_sku_free() {
+    let it = fixture().await;
+    let product = it.create("Hammer", "HAM-1").await;
+
+    let stale = it.store.delete(product.id, Some(Etag { version: 9 }), None, soon()).await;
+    let deleted = it.store.delete(product.id, Some(product.etag()), None, soon()).await.unwrap();
+
+    assert!(matches!(stale, Err(Error::StaleVersion { version: 1 })));
+    assert!(deleted.delete_time.is_some());
+    assert_eq!(it.store.find(product.id, soon()).await.unwrap(), deleted);
+    assert!(it.found(Field::Any, "hammer").await.is_empty());
+    let again = it.store.delete(product.id, None, None, soon()).await;
+    assert!(matches!(again, Err(Error::ProductNotFound { .. })));
+    let change = Change { id: product.id, etag: deleted.etag(), draft: draft("x", "y") };
+    assert!(matches!(it.store.update(&change, None, soon()).await, Err(Error::ProductDeleted { .. })));
+
+    let successor = it.create("Hammer", "HAM-1").await;
+    assert!(successor.id > product.id);
+}
+
+#[tokio::test]
+async fn pages_lead_to_the_oldest_and_back() {
+    let it = fixture().await;
+    for n in 1..=5 {
+        it.create(&format!("P{n}"), &format!("S{n}")).await;
+    }
+
+    let (first, page) = it.names(None, Cursor::Newest, 2).await;
+    assert_eq!((first.as_slice(), page.previous), (["P5".to_owned(), "P4".to_owned()].as_slice(), None));
+    let (second, page) = it.names(None, page.next.unwrap(), 2).await;
+    assert_eq!(second, ["P3", "P2"]);
+    let (third, last) = it.names(None, page.next.unwrap(), 2).await;
+    assert_eq!((third, last.next), (vec!["P1".to_owned()], None));
+
+    let (back, page) = it.names(None, last.previous.unwrap(), 2).await;
+    assert_eq!(back, ["P3", "P2"]);
+    it.create("P6", "S6").await;
+    let (back, page) = it.names(None, page.previous.unwrap(), 2).await;
+    assert_eq!(back, ["P5", "P4"]);
+    let (back, page) = it.names(None, page.previous.unwrap(), 2).await;
+    assert_eq!((back.as_slice(), page.previous), (["P6".to_owned(), "P5".to_owned()].as_slice(), None));
+}
+
+#[tokio::test]
+async fn searches_are_literal_and_look_where_they_are_told() {
+    let it = fixture().await;
+    it.create("50% Grey_Paint ½ in", "PNT-1").await;
+    it.create("Straße Sign", "SGN\\1").await;
+
+    assert_eq!(it.found(Field::Name, "STRASSE").await, ["Straße Sign"]);
+    assert_eq!(it.found(Field::Any, "1/2 IN").await, ["50% Grey_Paint ½ in"]);
+    assert_eq!(it.found(Field::Any, "%").await, ["50% Grey_Paint ½ in"]);
+    assert_eq!(it.found(Field::Any, "_").await, ["50% Grey_Paint ½ in"]);
+    assert_eq!(it.found(Field::Sku, "\\").await, ["Straße Sign"]);
+    assert_eq!(it.found(Field::Category, "hand").await.len(), 2);
+    assert!(it.found(Field::Name, "hand").await.is_empty());
+    assert!(it.found(Field::Any, "*").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_repeated_write_answers_as_the_first_time() {
+    let it = fixture().await;
+    let first = it.store.create(&draft("Hammer", "HAM-1"), Some(&key("a")), soon()).await.unwrap();
+    let change = Change { id: first.id, etag: first.etag(), draft: draft("Changed", "HAM-1") };
+    it.store.update(&change, None, soon()).await.unwrap();
+
+    let again = it.store.create(&draft("Hammer", "HAM-1"), Some(&key("a")), soon()).await.unwrap();
+    let other = it.store.create(&draft("Saw", "SAW-1"), Some(&key("b")), soon()).await;
+
+    assert_eq!(again, first);
+    assert!(matches!(other, Err(Error::RequestIdReused)));
+}
+
+#[tokio::test]
+async fn a_refused_write_leaves_its_request_id_free() {
+    let it = fixture().await;
+    let first = it.create("Hammer", "HAM-1").await;
+    let refused = it.store.create(&draft("Other", "HAM-1"), Some(&key("a")), soon()).await;
+    assert!(matches!(refused, Err(Error::SkuTaken { .. })));
+
+    it.store.delete(first.id, None, None, soon()).await.unwrap();
+
+    assert!(it.store.create(&draft("Other", "HAM-1"), Some(&key("a")), soon()).await.is_ok());
+}
+
+#[tokio::test]
+async fn old_answers_are_forgotten() {
+    let it = fixture().await;
+    it.store.create(&draft("Hammer", "HAM-1"), Some(&key("a")), soon()).await.unwrap();
+
+    assert_eq!(it.store.purge_requests(now() - SignedDuration::from_hours(1), soon()).await.unwrap(), 0);
+    assert_eq!(it.store.purge_requests(now() + SignedDuration::from_hours(1), soon()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn concurrent_duplicates_write_once() {
+    let it = fixture().await;
+    let other = ProductStore::open(&it.url).await.unwrap();
+    let (drafted, key) = (draft("Hammer", "HAM-1"), key("a"));
+
+    let (one, two) =
+        tokio::join!(it.store.create(&drafted, Some(&key), soon()), other.create(&drafted, Some(&key), soon()));
+
+    assert_eq!(one.unwrap(), two.unwrap());
+}
+
+#[tokio::test]
+async fn a_write_waits_for_another_process_until_its_deadline() {
+    let it = fixture().await;
+    let other = ProductStore::open(&it.url).await.unwrap();
+    let Database::Sqlite(file) = &other.database else { panic!("not SQLite") };
+    let holding = file.begin().await.unwrap();
+
+    let deadline = Instant::now() + Duration::from_millis(150);
+    let late = it.store.create(&draft("Hammer", "HAM-1"), None, deadline).await;
+    assert!(matches!(late, Err(Error::DatabaseBusy)));
+
+    drop(holding);
+    assert!(it.store.create(&draft("Hammer", "HAM-1"), None, soon()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_dropped_write_leaves_nothing_behind() {
+    let it = fixture().await;
+    for n in 0..50_u64 {
+        let drafted = draft("Hammer", &format!("HAM-{n}"));
+        // Dropped at another point of its way each time.
+        let patience = Duration::from_micros(n * 40);
+        let _ = tokio::time::timeout(patience, it.store.create(&drafted, None, soon())).await.ok();
+    }
+
+    let other = ProductStore::open(&it.url).await.unwrap();
+    assert!(other.create(&draft("Saw", "SAW-1"), None, Instant::now() + Duration::from_secs(2)).await.is_ok());
+    assert!(it.store.create(&draft("Saw", "SAW-2"), None, Instant::now() + Duration::from_secs(2)).await.is_ok());
+}
+
+#[tokio::test]
+async fn stores_that_start_together_migrate_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/products.db", directory.path().display());
+
+    let (one, two, three) = tokio::join!(ProductStore::open(&url), ProductStore::open(&url), ProductStore::open(&url));
+
+    let one = one.unwrap();
+    let id = one.create(&draft("Hammer", "HAM-1"), None, soon()).await.unwrap().id;
+    for store in [two.unwrap(), three.unwrap()] {
+        assert_eq!(store.find(id, soon()).await.unwrap().name, "Hammer");
+    }
+}
+
+#[tokio::test]
+async fn urls_that_cannot_work_are_refused_without_their_password() {
+    for url in
+        ["", "mysql://clerk:hunter2@host/db", "sqlite::memory:", "sqlite://", "postgres://clerk:hunter2@127.0.0.1:1/db"]
+    {
+        let error = anyhow::Error::from(ProductStore::open(url).await.unwrap_err());
+
+        assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
+    }
+}
+
+fn rows(lines: std::ops::Range<i64>) -> Vec<Row> {
+    let row =
+        |line| Row { line, name: format!("Product {line}"), category: "Tools".to_owned(), sku: format!("SKU-{line}") };
+    lines.map(row).collect()
+}
+
+fn piece(rows: &[Row], mark: i64) -> Piece {
+    let mut checker = Checker::default();
+    for row in rows {
+        checker.add(row, mark).unwrap();
+    }
+    checker.take()
+}
+
+fn beginning(key: Option<RequestKey>) -> Beginning {
+    Beginning { key, source: "test.csv".to_owned(), only_if_new: false }
+}
+
+const UPSERT: Rules = Rules { mode: Mode::Upsert, only_if_new: false, end: false };
+
+#[tokio::test]
+async fn an_import_adds_changes_and_leaves() {
+    let it = fixture().await;
+    let mut file = rows(2..702);
+    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
+    let job = it.store.store_piece(&job, &piece(&file, 0), Rules { end: true, ..UPSERT }, soon()).await.unwrap();
+    assert_eq!(job.counts, Counts { rows: 700, created: 700, ..Counts::default() });
+    assert!(job.end_time.is_some());
+
+    file[0].name = "Changed".to_owned();
+    file[1].sku = "sku-3".to_owned();
+    file[2].name = String::new();
+    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
+    let job = it.store.store_piece(&job, &piece(&file, 0), Rules { end: true, ..UPSERT }, soon()).await.unwrap();
+
+    assert_eq!(job.counts, Counts { rows: 700, created: 0, updated: 2, unchanged: 697, refused: 1 });
+    assert_eq!(it.found(Field::Name, "changed").await.len(), 1);
+    let changed = it.store.find(1, soon()).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.version), ("Changed", 2));
+    let refused = it.store.refused_rows(job.id, 0, 10, soon()).await.unwrap();
+    assert_eq!((refused[0].row.line, refused[0].reason), (4, Reason::InvalidField));
+}
+
+#[tokio::test]
+async fn an_import_that_only_creates_refuses_taken_skus() {
+    let it = fixture().await;
+    it.create("Mine", "sku-3").await;
+
+    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
+    let create = Rules { mode: Mode::Create, ..UPSERT };
+    let job = it.store.store_piece(&job, &piece(&rows(2..5), 0), create, soon()).await.unwrap();
+
+    assert_eq!((job.counts.created, job.counts.refused), (2, 1));
+    let refused = it.store.refused_rows(job.id, 0, 10, soon()).await.unwrap();
+    assert_eq!((refused[0].reason, refused[0].message.as_str()), (Reason::SkuTaken, "product 1 has this SKU"));
+}
+
+#[tokio::test]
+async fn an_import_that_broke_off_goes_on_where_it_was() {
+    let it = fixture().await;
+    let job = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
+    it.store.store_piece(&job, &piece(&rows(2..7), 0), UPSERT, soon()).await.unwrap();
+
+    let again = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
+    assert_eq!((again.id, again.mark), (job.id, 6));
+    let rest = piece(&rows(2..12), again.mark);
+    let done = it.store.store_piece(&again, &rest, Rules { end: true, ..UPSERT }, soon()).await.unwrap();
+    let late = it.store.store_piece(&job, &piece(&rows(2..7), 0), UPSERT, soon()).await;
+
+    assert_eq!(done.counts, Counts { rows: 10, created: 10, ..Counts::default() });
+    assert!(matches!(late, Err(Error::ImportRunning)));
+    let ended = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
+    assert_eq!(ended, done);
+    assert!(matches!(it.store.begin_import(&beginning(Some(key("other"))), soon()).await, Err(Error::RequestIdReused)));
+}
+
+#[tokio::test]
+async fn of_two_streams_of_one_import_the_second_is_told() {
+    let it = fixture().await;
+    let first = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
+    let second = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
+    let piece = piece(&rows(2..7), 0);
+
+    let stored = it.store.store_piece(&first, &piece, UPSERT, soon()).await;
+    let refused = it.store.store_piece(&second, &piece, UPSERT, soon()).await;
+
+    assert_eq!(stored.unwrap().counts.created, 5);
+    assert!(matches!(refused, Err(Error::ImportRunning)));
+}
+
+#[tokio::test]
+async fn an_import_for_new_catalogues_leaves_others_alone() {
+    let it = fixture().await;
+    let only_if_new = Beginning { only_if_new: true, ..beginning(None) };
+    let early = it.store.begin_import(&only_if_new, soon()).await.unwrap();
+    let product = it.create("Hammer", "HAM-1").await;
+    it.store.delete(product.id, None, None, soon()).await.unwrap();
+
+    let rules = Rules { only_if_new: true, ..UPSERT };
+    let stored = it.store.store_piece(&early, &piece(&rows(2..4), 0), rules, soon()).await;
+
+    assert!(matches!(it.store.begin_import(&only_if_new, soon()).await, Err(Error::CatalogueNotNew)));
+    assert!(matches!(stored, Err(Error::CatalogueNotNew)));
+}
+
+#[tokio::test]
+async fn pages_are_found_by_id_not_by_sorting() {
+    let it = fixture().await;
+    let Database::Sqlite(file) = &it.store.database else { panic!("not SQLite") };
+    let mut reader = file.reader().await.unwrap();
+    const PAGE: &str = "EXPLAIN QUERY PLAN SELECT id, name FROM products
+        WHERE delete_time IS NULL AND name_key LIKE '%a%' ESCAPE '\\' AND id < 9 ORDER BY id DESC LIMIT 51";
+
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(PAGE).fetch_all(&mut *reader).await.unwrap();
+
+    let plan: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
+    assert_eq!(plan, ["SEARCH products USING INTEGER PRIMARY KEY (rowid<?)"]);
+}
