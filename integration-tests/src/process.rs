@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 /// Lines that are kept to be shown when the program dies.
@@ -88,7 +88,9 @@ impl Program {
             mesh::spawn("stdout", output.clone().read(stdout));
             mesh::spawn("stderr", output.clone().read(stderr));
         }
-        Ok(Process { label: self.label.clone(), pid: child.id(), child, output })
+        // Taken out, because waiting for a child would close it.
+        let stdin = child.stdin.take();
+        Ok(Process { label: self.label.clone(), pid: child.id(), child, output, _stdin: stdin })
     }
 }
 
@@ -99,6 +101,8 @@ pub struct Process {
     pid: Option<u32>,
     child: Child,
     output: Arc<Output>,
+    /// Open for as long as this lives: its end tells the program to stop.
+    _stdin: Option<ChildStdin>,
 }
 
 impl Process {

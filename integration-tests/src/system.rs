@@ -61,6 +61,9 @@ pub struct System {
     processes: BTreeMap<Role, Process>,
     addresses: BTreeMap<Role, SocketAddr>,
     mesh: mesh::Mesh,
+    /// One channel for all clients: a process keeps its picture, so the harness does too.
+    products: mesh::Channel,
+    logs: mesh::Channel,
 }
 
 /// Ports that stay the same when a process is started again.
@@ -92,7 +95,10 @@ impl System {
         let ports = Ports { registry: free_port()?, portal_http: free_port()? };
         let mesh = mesh::Mesh::client(&[loopback(ports.registry).to_string()]);
         let folder = tempfile::Builder::new().prefix("rundoo-").tempdir()?;
-        Ok(Self { folder, binaries, options, ports, processes: BTreeMap::new(), addresses: BTreeMap::new(), mesh })
+        let products = mesh.channel("productsvc", proto::products::DESCRIPTORS);
+        let logs = mesh.channel("logsvc", proto::logs::DESCRIPTORS);
+        let (processes, addresses) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { folder, binaries, options, ports, processes, addresses, mesh, products, logs })
     }
 
     /// All processes, in the order in which they start.
@@ -172,12 +178,12 @@ impl System {
 
     /// A client of the product services, through the mesh.
     pub fn products(&self) -> ProductServiceClient<mesh::Channel> {
-        ProductServiceClient::new(self.mesh.channel("productsvc", proto::products::DESCRIPTORS))
+        ProductServiceClient::new(self.products.clone())
     }
 
     /// A client of the log service, through the mesh.
     pub fn logs(&self) -> LogServiceClient<mesh::Channel> {
-        LogServiceClient::new(self.mesh.channel("logsvc", proto::logs::DESCRIPTORS))
+        LogServiceClient::new(self.logs.clone())
     }
 
     /// A client of the registry.

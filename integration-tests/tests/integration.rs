@@ -1,3 +1,7 @@
 //! What must stay true of the whole box, a file per behaviour.
 
-mod architecture;
+mod garbage;
+mod logs;
+mod recovery;
+mod reflection;
+mod startup;

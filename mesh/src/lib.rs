@@ -42,4 +42,4 @@ pub use logging::TERMINAL;
 pub use refusal::Refusal;
 pub use registration::Sign;
 pub use server::{Door, Services};
-pub use time::{from_timestamp, timestamp};
+pub use time::{from_duration, from_timestamp, timestamp};

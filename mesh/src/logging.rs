@@ -46,9 +46,19 @@ where
     S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     // A launcher that shows our output on its own terminal asks for colours this way.
-    let forced = std::env::var_os("CLICOLOR_FORCE").is_some();
+    let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
     let coloured = forced || (std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    tracing_subscriber::fmt::layer().compact().with_ansi(coloured).with_timer(Clock).with_writer(std::io::stderr)
+    // A message is readable alone; its fields are for searching, in the log service's file.
+    let message_only = tracing_subscriber::fmt::format::debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        _ => Ok(()),
+    });
+    tracing_subscriber::fmt::layer()
+        .compact()
+        .fmt_fields(message_only)
+        .with_ansi(coloured)
+        .with_timer(Clock)
+        .with_writer(std::io::stderr)
 }
 
 /// The time of day in UTC: the date is in the log service's file.

@@ -13,11 +13,12 @@ use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::{DeregisterRequest, HeartbeatRequest, Lease, RegisterRequest, RegisterResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::backoff::Backoff;
 use crate::channel::Channel;
 use crate::identity::Identity;
+use crate::time::from_duration;
 
 /// A registry that does not answer in this time is tried again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -113,8 +114,12 @@ impl Registration {
         };
         let mut client = RegistryServiceClient::new(self.registry);
         let answer = tokio::time::timeout(GOODBYE_TIMEOUT, client.deregister(request)).await;
-        answer.context("the registry did not answer")?.context("the registry refused")?;
-        Ok(())
+        match answer.context("the registry did not answer")? {
+            // A registry that is gone holds no sign to take down.
+            Err(status) if status.code() == Code::Unavailable => Ok(()),
+            Err(status) => anyhow::bail!("the registry refused: {}", status.message()),
+            Ok(_) => Ok(()),
+        }
     }
 
     async fn register(&self) -> Result<RegisterResponse, Status> {
@@ -136,8 +141,7 @@ impl Registration {
 
     /// Beats until the stream breaks, and says why it did.
     async fn beat(&self, lease: RegisterResponse) -> Status {
-        let period =
-            lease.heartbeat_period.and_then(|period| Duration::try_from(period).ok()).unwrap_or(Duration::from_secs(2));
+        let period = lease.heartbeat_period.as_ref().and_then(from_duration).unwrap_or(Duration::from_secs(2));
         let (beats, sent) = mpsc::channel(1);
         let mut sequence = 0;
         let first = self.next_beat(&mut sequence, lease.incarnation);

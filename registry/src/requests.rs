@@ -147,7 +147,7 @@ pub(crate) fn registration(request: RegisterRequest) -> Result<(Key, Registratio
     let links_fit =
         request.links.iter().all(|(scheme, link)| is_text(scheme, LONGEST_TEXT) && is_text(link, LONGEST_LINK));
     faults.check(request.links.len() <= MOST_LINKS && links_fit, "links", "must be at most 8, of 200 characters");
-    let lease = request.time_to_live.map(|ttl| Duration::try_from(ttl).unwrap_or_default());
+    let lease = request.time_to_live.map(|ttl| mesh::from_duration(&ttl).unwrap_or_default());
     faults.check(
         lease.is_none_or(|lease| (SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease)),
         "time_to_live",
@@ -275,7 +275,10 @@ mod tests {
             RegisterRequest { state: InstanceState::Down.into(), ..good.clone() },
             RegisterRequest { state: -7, ..good.clone() },
             RegisterRequest { weight: u32::MAX, ..good.clone() },
-            RegisterRequest { time_to_live: Some(prost_types::Duration { seconds: -5, nanos: -1 }), ..good.clone() },
+            RegisterRequest {
+                time_to_live: Some(prost_types::Duration { seconds: i64::MIN, nanos: i32::MIN }),
+                ..good.clone()
+            },
             RegisterRequest { metadata: [("k".to_owned(), "v".repeat(5000))].into(), ..good },
         ] {
             assert!(matches!(registration(bad.clone()), Err(Error::InvalidFields(_))), "{bad:?}");

@@ -8,7 +8,7 @@ use owo_colors::{AnsiColors, OwoColorize as _};
 
 /// Whether colours are wanted: on a terminal, unless `NO_COLOR` is set.
 pub(crate) static COLOURED: LazyLock<bool> = LazyLock::new(|| {
-    let forced = std::env::var_os("CLICOLOR_FORCE").is_some();
+    let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
     forced || (std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
 });
 

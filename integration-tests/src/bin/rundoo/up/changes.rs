@@ -29,6 +29,7 @@ pub(crate) async fn follow(mesh: &Mesh) {
                     Some(Event::Snapshot(snapshot)) => {
                         snapshot.instances.iter().for_each(|instance| shown.show(instance))
                     }
+                    Some(Event::SnapshotEnd(_)) => shown.began = true,
                     Some(Event::Delta(delta)) => delta.changed.iter().for_each(|instance| shown.show(instance)),
                     _ => {}
                 }
@@ -50,7 +51,7 @@ pub(crate) async fn follow(mesh: &Mesh) {
 #[derive(Default)]
 struct Shown {
     states: HashMap<(String, String), InstanceState>,
-    /// Whether the instances that were there at the beginning were counted.
+    /// Whether the first snapshot has been received whole.
     began: bool,
 }
 
@@ -61,9 +62,7 @@ impl Shown {
             return;
         }
         // The first snapshot holds who has just been started and waited for.
-        let quiet = !self.began && self.states.len() <= 3;
-        self.began |= instance.state() == InstanceState::Down;
-        if quiet && instance.state() == InstanceState::Ready {
+        if !self.began {
             return;
         }
         println!("{}", sentence(instance));
