@@ -6,15 +6,15 @@
 //! any method from JSON, `http` is a small client for pages, `load` makes traffic.
 
 pub mod binaries;
-pub mod dynamic;
+pub mod process;
+pub mod system;
+pub mod postgres;
+pub mod skip;
 pub mod eventually;
 pub mod health;
 pub mod http;
+pub mod dynamic;
 pub mod load;
-pub mod postgres;
-pub mod process;
-pub mod skip;
-pub mod system;
 
 pub use eventually::eventually;
 pub use process::{Process, Program};

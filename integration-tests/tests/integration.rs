@@ -1,7 +1,10 @@
 //! What must stay true of the whole box, a file per behaviour.
 
+mod architecture;
 mod garbage;
+mod launcher;
 mod logs;
 mod recovery;
 mod reflection;
+mod registry;
 mod startup;

@@ -7,14 +7,14 @@
 
 mod config;
 mod entry;
-mod error;
 mod line;
 mod marks;
 mod recent;
-mod service;
-mod shipment;
 mod store;
+mod shipment;
 mod tail;
+mod service;
+mod error;
 
 pub use config::Config;
 

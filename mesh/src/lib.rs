@@ -10,25 +10,25 @@
 //! Modules import downward only, in the order they stand here.
 
 pub mod app;
-mod backoff;
-pub mod call;
-pub mod channel;
 pub mod cli;
-mod config;
-mod discovery;
-mod graph;
-mod identity;
-mod joined;
+mod registration;
+mod shipping;
+pub mod server;
 pub mod layers;
+mod joined;
+mod graph;
+mod discovery;
+pub mod channel;
+mod picture;
 mod logging;
 pub mod outbox;
-pub mod page;
-mod picture;
+pub mod call;
 pub mod refusal;
-mod registration;
-pub mod server;
-mod shipping;
+pub mod page;
 mod task;
+mod backoff;
+mod identity;
+mod config;
 mod time;
 
 pub use app::{App, run};

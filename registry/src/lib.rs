@@ -4,15 +4,15 @@
 //! and `watchers` for the two streams, `service` for the gRPC surface. [`wire`]
 //! puts them together.
 
-mod changes;
 mod config;
-mod error;
-mod heartbeats;
 mod instances;
+mod changes;
 mod requests;
-mod service;
 mod shared;
+mod heartbeats;
 mod watchers;
+mod service;
+mod error;
 
 pub use config::Config;
 

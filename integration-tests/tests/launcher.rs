@@ -1,0 +1,180 @@
+//! `just up`: starts, shows, stops in order, and leaves nothing running.
+
+use std::path::Path;
+use std::time::Duration;
+
+use harness::system::{free_port, loopback};
+use harness::{Process, Program, binaries, eventually, http};
+use rustix::process::{Pid, Signal, test_kill_process};
+use tempfile::TempDir;
+
+/// A launcher on ports and in a folder of its own.
+struct Launcher {
+    folder: TempDir,
+    process: Process,
+    portal: std::net::SocketAddr,
+}
+
+impl Launcher {
+    fn program(folder: &Path, portal: std::net::SocketAddr) -> anyhow::Result<Program> {
+        let mut program = Program::new(&binaries::build()?, "rundoo", folder).argument("up");
+        for name in ["REGISTRY_LISTEN", "LOGSVC_LISTEN", "PRODUCTSVC_LISTEN", "PORTAL_LISTEN"] {
+            program = program.set(name, loopback(free_port()?));
+        }
+        let database = folder.join("data/products.db");
+        Ok(program.set("PORTAL_HTTP_LISTEN", portal).set("DATABASE_URL", format!("sqlite://{}", database.display())))
+    }
+
+    async fn start(arguments: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let portal = loopback(free_port()?);
+        let program = Self::program(folder.path(), portal)?;
+        let program = arguments.iter().fold(program, |program, argument| program.argument(*argument));
+        let program = settings.iter().fold(program, |program, (name, value)| program.set(name, value));
+        let launcher = Self { process: program.start()?, folder, portal };
+        Ok(launcher)
+    }
+
+    /// Waits until it says that everything runs.
+    async fn ready(&mut self) {
+        eventually("it is up", async || {
+            let output = self.process.output();
+            anyhow::ensure!(self.process.ended().is_none(), "it ended:\n{output}");
+            anyhow::ensure!(output.contains("Ctrl-C stops everything"), "{output}");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// The process ids of what it started.
+    fn children(&self) -> Vec<i32> {
+        let parent = self.process.pid().unwrap_or_default();
+        let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        let mut children: Vec<i32> = listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        // Children belong to the thread that started them.
+        for task in std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
+            let listed = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            children.extend(listed.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        }
+        children.sort_unstable();
+        children.dedup();
+        children
+    }
+}
+
+fn is_running(pid: i32) -> bool {
+    let zombie = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+    !zombie && Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+async fn all_gone(children: &[i32]) {
+    eventually("nothing is left running", async || {
+        let left: Vec<&i32> = children.iter().filter(|pid| is_running(**pid)).collect();
+        anyhow::ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_starts_everything_with_the_sample_and_ctrl_c_stops_everything_in_order() -> anyhow::Result<()> {
+    let mut launcher = Launcher::start(&["3"], &[]).await?;
+    launcher.ready().await;
+    let children = launcher.children();
+    assert_eq!(children.len(), 6, "three product services and the other three");
+    let home = http::get(launcher.portal, "/").await?;
+    assert!(home.status.is_success() && home.text.contains("/products/285"), "the sample is there: {}", home.text);
+
+    launcher.process.signal(Signal::INT)?;
+    let status = launcher.process.wait().await?;
+
+    assert!(status.success());
+    all_gone(&children).await;
+    let output = eventually("it said what it stopped", async || {
+        let output = launcher.process.output();
+        anyhow::ensure!(output.contains("logsvc stopped"), "{output}");
+        Ok(output)
+    })
+    .await;
+    let order: Vec<&str> = output.lines().filter_map(|line| line.strip_suffix(" stopped")).collect();
+    assert_eq!(order, ["portal", "productsvc 3", "productsvc 2", "productsvc", "registry", "logsvc"]);
+    assert!(launcher.folder.path().join("data/app.log").exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_running_when_the_launcher_is_killed() -> anyhow::Result<()> {
+    let mut launcher = Launcher::start(&[], &[("SEED", "none")]).await?;
+    launcher.ready().await;
+    let children = launcher.children();
+    assert_eq!(children.len(), 4);
+    let home = http::get(launcher.portal, "/").await?;
+    assert!(!home.text.contains("/products/1\""), "SEED=none loads nothing");
+
+    launcher.process.kill().await?;
+
+    all_gone(&children).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_dies_is_said_and_the_others_go_on() -> anyhow::Result<()> {
+    let mut launcher = Launcher::start(&[], &[]).await?;
+    launcher.ready().await;
+    let comm = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let victim = launcher.children().into_iter().find(|pid| comm(pid).trim() == "productsvc").expect("there is one");
+
+    rustix::process::kill_process(Pid::from_raw(victim).expect("a pid"), Signal::KILL)?;
+
+    eventually("it is said", async || {
+        let output = launcher.process.output();
+        anyhow::ensure!(
+            output.contains("productsvc ended: killed by signal 9") && output.contains("DOWN: connection lost"),
+            "{output}"
+        );
+        Ok(())
+    })
+    .await;
+    assert_eq!(launcher.children().len(), 3);
+    assert_eq!(http::get(launcher.portal, "/healthz").await?.status, 200);
+    launcher.process.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_port_is_reported_by_name_and_stops_the_rest() -> anyhow::Result<()> {
+    let taken = std::net::TcpListener::bind(loopback(0))?;
+    let address = taken.local_addr()?.to_string();
+    let mut launcher = Launcher::start(&[], &[("PORTAL_LISTEN", &address)]).await?;
+
+    let status = tokio::time::timeout(Duration::from_secs(60), launcher.process.wait()).await??;
+
+    assert!(!status.success());
+    let output = eventually("it was read", async || {
+        let output = launcher.process.output();
+        anyhow::ensure!(output.contains("logsvc stopped"), "{output}");
+        Ok(output)
+    })
+    .await;
+    assert!(
+        output.contains(&format!("could not listen on {address}")) && output.contains("could not start: portal"),
+        "{output}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reset_asks_before_it_empties() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data)?;
+    std::fs::write(data.join("products.db"), "precious")?;
+    let reset = Program::new(&binaries::build()?, "rundoo", folder.path()).argument("reset");
+
+    let refused = reset.start()?.wait().await?;
+    assert!(!refused.success() && data.exists(), "nobody was there to agree");
+
+    let agreed = reset.argument("--yes").start()?.wait().await?;
+    assert!(agreed.success() && !data.exists());
+    Ok(())
+}
