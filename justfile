@@ -37,7 +37,7 @@ test:
     cargo test --workspace
 
 # Check format, lints, docs and tests: what CI runs
-check: format-check lint docs test
+check: format-check protos lint docs test
 
 # Format the code
 format:
@@ -46,6 +46,10 @@ format:
 [private]
 format-check:
     cargo fmt --all --check
+
+# Lint the contracts, where buf is installed
+protos:
+    @if command -v buf >/dev/null; then buf lint; elif [ "${CI:-}" = true ]; then echo "buf is missing" >&2; exit 1; else echo "SKIPPED (1): buf lint. Enable it with: npm install --global @bufbuild/buf"; fi
 
 # Run clippy with warnings as errors
 lint:
@@ -56,6 +60,6 @@ docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # Measure, and compare with the goals: just bench mesh
-bench what="mesh" *arguments:
+bench *arguments:
     @cargo build --release --workspace --bins
     @cargo run --release --quiet --bin rundoo -- bench "$@"

@@ -49,9 +49,9 @@ pub(crate) fn write(entry: &Entry, line: &mut String) {
     let fields = record.fields.iter().map(|field| (field.name.as_str(), &field.value));
     for (n, (name, value)) in fields.chain(ids).enumerate() {
         line.push_str(if n == 0 { FIELDS } else { " " });
-        escape(name, " =", line);
+        escape(name, " =\"", line);
         line.push('=');
-        escape(value, " ", line);
+        quote(value, line);
     }
     line.push('\n');
 }
@@ -74,8 +74,7 @@ pub(crate) fn read(line: &str) -> Option<Entry> {
         message: unescape(message)?,
         ..Default::default()
     };
-    for field in fields.split(' ').filter(|field| !field.is_empty()) {
-        let (name, value) = field.split_once('=')?;
+    for (name, value) in split_fields(fields)? {
         let (name, value) = (unescape(name)?, unescape(value)?);
         match name.as_str() {
             REQUEST_ID => record.request_id = value,
@@ -113,14 +112,39 @@ fn escape(text: &str, separators: &str, line: &mut String) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            _ if c.is_control() || is_deceptive(c) || separators.contains(c) && c != ' ' => {
+            _ if c.is_control() || is_deceptive(c) || separators.contains(c) => {
                 let _infallible = write!(line, "\\u{{{:x}}}", u32::from(c));
             }
-            // A space inside of a value is written as people would in a shell.
-            ' ' if separators.contains(' ') => line.push_str("\\s"),
             _ => line.push(c),
         }
     }
+}
+
+/// Appends a value, in quotes when it would not read as one word.
+fn quote(value: &str, line: &mut String) {
+    if value.is_empty() || value.contains([' ', '"']) {
+        line.push('"');
+        escape(value, "\"", line);
+        line.push('"');
+    } else {
+        escape(value, "", line);
+    }
+}
+
+/// Names and values as they stand in the line, without the quotes.
+fn split_fields(mut rest: &str) -> Option<Vec<(&str, &str)>> {
+    let mut fields = Vec::new();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let (value, after) = match after.strip_prefix('"') {
+            // A quote inside of a value is escaped as a code, so the next one ends it.
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.find(' ').map_or((after, ""), |end| after.split_at(end)),
+        };
+        fields.push((name, value));
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    Some(fields)
 }
 
 /// Characters that break lines or turn the direction of text without being control characters.
@@ -141,7 +165,6 @@ fn unescape(text: &str) -> Option<String> {
             'n' => plain.push('\n'),
             'r' => plain.push('\r'),
             't' => plain.push('\t'),
-            's' => plain.push(' '),
             'u' => {
                 let code: String = chars.by_ref().skip(1).take_while(|c| *c != '}').collect();
                 plain.push(char::from_u32(u32::from_str_radix(&code, 16).ok()?)?);
@@ -183,7 +206,7 @@ mod tests {
     fn a_line_is_readable() {
         assert_eq!(
             written(&entry("created product 12", &[("product.id", "12"), ("name", "2x4 stud")])),
-            "2026-11-23T23:05:11.123456Z INFO  productsvc/4f2a91c0#57 productsvc::store: created product 12 | product.id=12 name=2x4\\sstud\n"
+            "2026-11-23T23:05:11.123456Z INFO  productsvc/4f2a91c0#57 productsvc::store: created product 12 | product.id=12 name=\"2x4 stud\"\n"
         );
     }
 

@@ -4,9 +4,10 @@
 //! inside it with [`Layers::layer`], and a test may build another stack.
 
 use axum::extract::Request;
-use axum::middleware::from_fn;
+use axum::middleware::{FromFnLayer, Next, from_fn};
 use axum::response::Response;
 use axum::routing::Route;
+use futures_util::future::BoxFuture;
 use tower::ServiceBuilder;
 use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
@@ -45,17 +46,28 @@ impl<S> Inner for S where
 {
 }
 
+/// A layer that is written as a function of the request and what is inside of it.
+pub type Middleware = FromFnLayer<fn(Request, Next) -> BoxFuture<'static, Response>, (), (Request,)>;
+
+/// The layers of [`inbound`]; a type with a name, so that more can be added inside of it.
+pub type Standard = Stack<Middleware, Stack<Middleware, Stack<Middleware, Stack<Middleware, Identity>>>>;
+
 /// The stack of every gRPC service of the mesh.
-pub fn inbound() -> Layers<impl Inbound> {
+pub fn inbound() -> Layers<Standard> {
     Layers::new()
         // Provides the Call: request id, trace, caller, deadline. First, so that all below can say for whom they work.
-        .layer("call", from_fn(begin::begin))
+        .layer("call", middleware(|request, next| Box::pin(begin::begin(request, next))))
         // Says how the request ended; outside of the deadline, so that a late one is said too.
-        .layer("record", from_fn(record::record))
+        .layer("record", middleware(|request, next| Box::pin(record::record(request, next))))
         // Ends work that nobody waits for any more.
-        .layer("deadline", from_fn(deadline::enforce))
+        .layer("deadline", middleware(|request, next| Box::pin(deadline::enforce(request, next))))
         // Innermost, so that the answer to a panic still gets its request id.
-        .layer("panics", from_fn(panics::catch))
+        .layer("panics", middleware(|request, next| Box::pin(panics::catch(request, next))))
+}
+
+/// Makes a layer of a function.
+pub fn middleware(function: fn(Request, Next) -> BoxFuture<'static, Response>) -> Middleware {
+    from_fn(function)
 }
 
 impl Layers<Identity> {
@@ -87,3 +99,6 @@ impl<L> Layers<L> {
         self.builder
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,18 +100,9 @@ async fn many_producers_are_committed_together() {
         let source = source(&format!("p{n}"));
         store.append(source.clone(), records(&source, 1..=20))
     });
-    for stored in futures_join(appends).await {
+    for stored in futures_util::future::join_all(appends).await {
         assert_eq!(stored.unwrap().stored, 20);
     }
 
     assert_eq!(lines(&path).len(), 1000);
-}
-
-async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(Box::pin).collect();
-    let mut done = Vec::new();
-    for future in &mut pending {
-        done.push(future.await);
-    }
-    done
 }

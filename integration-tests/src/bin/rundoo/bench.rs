@@ -9,7 +9,7 @@ mod mesh;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What to measure
-    #[arg(value_parser = ["mesh"])]
+    #[arg(default_value = "mesh", value_parser = ["mesh"])]
     what: String,
 
     /// Seconds for each measure

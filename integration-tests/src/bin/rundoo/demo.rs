@@ -47,7 +47,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     pause(&traffic, 6).await;
 
     chapter("Its last lines, in app.log");
-    let name = format!("productsvc/{}", instance.instance_id);
+    let name = format!(" productsvc/{}#", instance.instance_id);
     let log = system.app_log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(&name)).collect();
     lines.iter().rev().take(4).rev().for_each(|line| println!("  {line}"));

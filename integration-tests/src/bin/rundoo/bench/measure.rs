@@ -3,8 +3,6 @@
 /// What a measure should reach.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
-    /// At least this.
-    AtLeast(f64),
     /// At most this.
     AtMost(f64),
     /// Stated, not judged.
@@ -25,7 +23,6 @@ impl Report {
     /// Prints one line.
     pub(crate) fn add(&mut self, measure: &str, value: f64, unit: &str, goal: Goal) {
         let (goal, verdict) = match goal {
-            Goal::AtLeast(least) => (format!(">={least}"), if value >= least { "met" } else { "short" }),
             Goal::AtMost(most) => (format!("<={most}"), if value <= most { "met" } else { "short" }),
             Goal::Stated => ("-".to_owned(), "met"),
         };
