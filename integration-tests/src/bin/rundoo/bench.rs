@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 mod measure;
 mod mesh;
+mod idle;
+mod ship;
+mod store;
+mod death;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]

@@ -25,7 +25,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
 
     chapter(&format!("{READERS} readers ask for products, all the time"));
     let traffic = read(&system).await?;
-    pause(&traffic, 8).await;
+    pause(&traffic, 18).await;
 
     let victim = Role::Products(1);
     let address = system.address(victim)?.to_string();
@@ -44,7 +44,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         sentence(&down),
         coloured(&format!("{:.0} ms after the kill", killed.elapsed().as_secs_f64() * 1e3), AnsiColors::Green)
     );
-    pause(&traffic, 6).await;
+    pause(&traffic, 16).await;
 
     chapter("Its last lines, in app.log");
     let name = format!(" productsvc/{}#", instance.instance_id);
@@ -58,7 +58,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     system.ready().await;
     println!("  up and registered after {:.0} ms", back.elapsed().as_secs_f64() * 1e3);
     show_instances(&system).await?;
-    pause(&traffic, 6).await;
+    pause(&traffic, 16).await;
 
     let outcome = traffic.end().await;
     chapter("In the end");

@@ -12,11 +12,11 @@ pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)]) {
     println!();
     println!("{}", bold("Rundoo is up."));
     println!();
-    println!("  portal      {}", bold(&format!("http://{}/", arguments.portal_http)));
+    println!("  portal       {}", bold(&format!("http://{}/", arguments.portal_http)));
     for (label, address) in addresses {
-        println!("  {label:<11} {address} (gRPC)");
+        println!("  {label:<12} {address} (gRPC)");
     }
-    println!("  log         {}", arguments.log_file.display());
+    println!("  log          {}", arguments.log_file.display());
     println!();
     println!("  Ask it, from another terminal:");
     println!("    grpcurl -plaintext {products} list");
