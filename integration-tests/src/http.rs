@@ -25,6 +25,18 @@ impl Page {
         self.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// What stands in the page's title, before the site's name.
+    pub fn title(&self) -> &str {
+        let title = self.text.split_once("<title>").and_then(|(_, rest)| rest.split_once(" – Rundoo</title>"));
+        title.map_or("", |(title, _)| title)
+    }
+
+    /// Where the link with this `rel` leads, such as `next`.
+    pub fn link(&self, rel: &str) -> Option<String> {
+        let (_, rest) = self.text.split_once(&format!("rel=\"{rel}\" href=\""))?;
+        Some(decode(rest.split('"').next().unwrap_or_default()))
+    }
+
     /// The value of the first input of this name.
     pub fn input(&self, name: &str) -> Option<String> {
         let tags = self.text.split('<').filter(|tag| tag.starts_with("input"));

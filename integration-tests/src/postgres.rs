@@ -61,6 +61,13 @@ pub fn database() -> anyhow::Result<Option<String>> {
     Ok(Some(format!("{base}/{name}")))
 }
 
+/// The command line client, to reach a database beside the services.
+pub fn client(url: &str) -> anyhow::Result<Command> {
+    let mut client = Command::new(tools().context("no server programs found")?.join("psql"));
+    client.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]).arg(url);
+    Ok(client)
+}
+
 /// The folder of the server's programs: Debian keeps them off the PATH.
 fn tools() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Lines that are kept to be shown when the program dies.
 const KEPT_LINES: usize = 400;
@@ -84,13 +85,14 @@ impl Program {
             .kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("could not start {}", self.binary.display()))?;
         let output = Arc::new(Output { on_line: self.on_line.clone(), ..Output::default() });
+        let mut readers = Vec::new();
         if let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) {
-            mesh::spawn("stdout", output.clone().read(stdout));
-            mesh::spawn("stderr", output.clone().read(stderr));
+            readers.push(mesh::spawn("stdout", output.clone().read(stdout)));
+            readers.push(mesh::spawn("stderr", output.clone().read(stderr)));
         }
         // Taken out, because waiting for a child would close it.
         let stdin = child.stdin.take();
-        Ok(Process { label: self.label.clone(), pid: child.id(), child, output, _stdin: stdin })
+        Ok(Process { label: self.label.clone(), pid: child.id(), child, output, readers, _stdin: stdin })
     }
 }
 
@@ -101,6 +103,7 @@ pub struct Process {
     pid: Option<u32>,
     child: Child,
     output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
     /// Open for as long as this lives: its end tells the program to stop.
     _stdin: Option<ChildStdin>,
 }
@@ -162,6 +165,15 @@ impl Process {
     /// Waits for its end.
     pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
         Ok(self.child.wait().await?)
+    }
+
+    /// Waits for its end and for its last words: how it ended, and what it printed.
+    pub async fn finish(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let status = self.child.wait().await?;
+        for reader in self.readers.drain(..) {
+            reader.await?;
+        }
+        Ok((status, self.output()))
     }
 
     /// Sends it a signal.

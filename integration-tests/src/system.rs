@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::http::{self, Page};
 use crate::process::{Process, Program};
-use crate::{binaries, eventually, health};
+use crate::{binaries, eventually, health, postgres};
 
 /// Which process of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,14 @@ pub struct Options {
     pub database_url: Option<String>,
     /// Further settings for every process.
     pub settings: Vec<(&'static str, String)>,
+}
+
+impl Options {
+    /// The same on SQLite, and on a new PostgreSQL database when the machine has a server.
+    pub fn on_each_database(&self) -> anyhow::Result<Vec<Self>> {
+        let postgres = postgres::database()?.map(|url| Self { database_url: Some(url), ..self.clone() });
+        Ok([self.clone()].into_iter().chain(postgres).collect())
+    }
 }
 
 /// A running system. Its processes end with it.
@@ -114,6 +122,17 @@ impl System {
         self.processes.insert(role, process);
         self.addresses.insert(role, address);
         Ok(address)
+    }
+
+    /// Starts processes in the same moment and waits until each serves.
+    pub async fn launch_together(&mut self, roles: &[Role]) -> anyhow::Result<()> {
+        let started = roles.iter().map(|role| self.program(*role).start()).collect::<anyhow::Result<Vec<_>>>()?;
+        for (role, mut process) in roles.iter().zip(started) {
+            let address = process.address().await?;
+            self.processes.insert(*role, process);
+            self.addresses.insert(*role, address);
+        }
+        Ok(())
     }
 
     /// Waits until the registry lists every started process and the portal shows products.

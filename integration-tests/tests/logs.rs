@@ -177,3 +177,24 @@ async fn the_last_words_of_a_stopped_service_are_kept() -> anyhow::Result<()> {
     .await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_shipments_are_refused_and_harm_nobody() -> anyhow::Result<()> {
+    let system = System::start().await?;
+    let ship = async |parts: Vec<ShipRequest>| system.logs().ship(tokio_stream::iter(parts)).await;
+    let whole = |first| shipment("p1", first, &["one"]);
+
+    let headless = ship(whole(1).split_off(1)).await.expect_err("no header");
+    let two_headers = ship([whole(1), whole(2)].concat()).await.expect_err("two headers");
+    let lying = ship(vec![whole(5)[0].clone(), whole(1)[1].clone()]).await.expect_err("it announced 5");
+    let zero = ship(whole(0)).await?.into_inner();
+    let last = ship(whole(u64::MAX)).await?.into_inner();
+    let after = ship(whole(u64::MAX)).await?.into_inner();
+
+    assert_eq!(Refusal::reason(&headless).as_deref(), Some("HEADER_EXPECTED"));
+    assert_eq!(Refusal::reason(&two_headers).as_deref(), Some("HEADER_EXPECTED"));
+    assert_eq!(Refusal::fields(&lying)[0].0, "first_sequence");
+    assert_eq!((zero.stored, zero.refused.len()), (0, 1));
+    assert_eq!((last.stored, after.stored, after.duplicates), (1, 0, 1));
+    system.check_health().await
+}

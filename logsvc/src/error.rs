@@ -15,8 +15,8 @@ pub(crate) enum Error {
     SequenceHole { expected: u64 },
     #[error("the disk of the log service is full")]
     DiskFull,
-    #[error("the log could not be written: {0}")]
-    StorageFailed(String),
+    #[error("the log could not be written; the log service's terminal says why")]
+    StorageFailed,
     #[error("the log service is stopping; come back")]
     Stopping,
 }
@@ -28,7 +28,7 @@ impl From<Error> for Status {
             Error::HeaderExpected => (Code::InvalidArgument, ErrorReason::HeaderExpected),
             Error::SequenceHole { .. } => (Code::FailedPrecondition, ErrorReason::SequenceHole),
             Error::DiskFull => (Code::ResourceExhausted, ErrorReason::DiskFull),
-            Error::StorageFailed(_) => (Code::Unavailable, ErrorReason::StorageFailed),
+            Error::StorageFailed => (Code::Unavailable, ErrorReason::StorageFailed),
             Error::Stopping => (Code::Unavailable, ErrorReason::Stopping),
         };
         let refusal = Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());

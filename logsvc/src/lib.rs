@@ -46,6 +46,5 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let door = app.listen(config.listen).await?;
     let sign = Sign::at(door.address());
     app.serve(door, services).await?;
-    app.register(&mesh, sign);
-    Ok(())
+    app.register(&mesh, sign)
 }

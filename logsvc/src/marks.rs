@@ -24,7 +24,9 @@ impl Marks {
     pub(crate) fn judge(&self, entry: &Entry) -> Result<Verdict, Error> {
         match self.0.get(&entry.source.producer) {
             Some(mark) if entry.last_sequence() <= *mark => Ok(Verdict::Duplicate),
-            Some(mark) if entry.record.sequence > mark + 1 => Err(Error::SequenceHole { expected: mark + 1 }),
+            Some(mark) if entry.record.sequence > mark.saturating_add(1) => {
+                Err(Error::SequenceHole { expected: mark.saturating_add(1) })
+            }
             _ => Ok(Verdict::Store),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mesh::Identity;
 use mesh::outbox::{Parcel, Shipment};
 use proto::logs::ship_request::Part;
-use proto::logs::{ShipHeader, ShipRequest, ShipResponse};
+use proto::logs::{RefusedRecord, ShipHeader, ShipRequest, ShipResponse};
 use tonic::{Status, Streaming};
 
 use crate::entry::{Entry, Source};
@@ -18,19 +18,19 @@ const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads a shipment to its end. The reply says what is on disk.
 pub(crate) async fn receive(store: &Store, mut parts: Streaming<ShipRequest>) -> Result<ShipResponse, Status> {
-    let source = match parts.message().await?.and_then(|message| message.part) {
-        Some(Part::Header(header)) => Arc::new(read_header(header)?),
-        _ => return Err(Error::HeaderExpected.into()),
+    let Some(Part::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
+        return Err(Error::HeaderExpected.into());
     };
-    let mut piece = Piece { store, source, entries: Vec::new(), bytes: 0, total: Stored::default() };
+    let mut piece = Piece::new(store, header)?;
     while let Some(message) = parts.message().await? {
-        piece.bytes += prost_len(&message);
+        piece.bytes += weight(&message);
         match message.part {
             Some(Part::Batch(batch)) => {
-                let source = piece.source.clone();
-                piece.entries.extend(batch.records.into_iter().map(|record| Entry::record(source.clone(), record)));
+                for record in batch.records {
+                    piece.add(Entry::record(piece.source.clone(), record))?;
+                }
             }
-            Some(Part::Gap(gap)) => piece.entries.push(Entry::gap(piece.source.clone(), &gap)),
+            Some(Part::Gap(gap)) => piece.add(Entry::gap(piece.source.clone(), &gap))?,
             Some(Part::Header(_)) => return Err(Error::HeaderExpected.into()),
             None => {}
         }
@@ -40,7 +40,7 @@ pub(crate) async fn receive(store: &Store, mut parts: Streaming<ShipRequest>) ->
     }
     piece.commit().await?;
     let Stored { acknowledged, stored, duplicates } = piece.total;
-    Ok(ShipResponse { acknowledged_sequence: acknowledged, stored, duplicates, refused: Vec::new() })
+    Ok(ShipResponse { acknowledged_sequence: acknowledged, stored, duplicates, refused: piece.refused })
 }
 
 /// Stores what this very process logged.
@@ -60,12 +60,42 @@ pub(crate) async fn keep_own(store: Store, identity: Identity, shipment: Arc<Shi
 struct Piece<'a> {
     store: &'a Store,
     source: Arc<Source>,
+    /// The number that the header announced, until the first entry has kept the promise.
+    announced: Option<u64>,
     entries: Vec<Entry>,
     bytes: usize,
     total: Stored,
+    refused: Vec<RefusedRecord>,
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    fn new(store: &'a Store, header: ShipHeader) -> Result<Self, Error> {
+        let announced = Some(header.first_sequence);
+        let source = Source::parse(header.service, header.instance_id, header.producer, header.incarnation)?;
+        let (entries, refused, total) = (Vec::new(), Vec::new(), Stored::default());
+        Ok(Self { store, source: Arc::new(source), announced, entries, bytes: 0, total, refused })
+    }
+
+    fn add(&mut self, entry: Entry) -> Result<(), Error> {
+        let sequence = entry.record.sequence;
+        if let Some(announced) = self.announced.take()
+            && announced != sequence
+        {
+            let description = format!("must be that of the first record or gap, {sequence}");
+            return Err(Error::InvalidField { field: "first_sequence", description });
+        }
+        if sequence == 0 || entry.span == 0 {
+            let reason = "a record has a sequence number above 0, and a gap says how much is lost".to_owned();
+            // The list travels in the reply; what is wrong with a thousand is wrong with the rest.
+            if self.refused.len() < 1000 {
+                self.refused.push(RefusedRecord { sequence, reason });
+            }
+            return Ok(());
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
     async fn commit(&mut self) -> Result<(), Error> {
         let stored = self.store.append(self.source.clone(), std::mem::take(&mut self.entries)).await?;
         self.bytes = 0;
@@ -76,12 +106,8 @@ impl Piece<'_> {
     }
 }
 
-fn read_header(header: ShipHeader) -> Result<Source, Error> {
-    Source::parse(header.service, header.instance_id, header.producer, header.incarnation)
-}
-
-/// About what a message weighs.
-fn prost_len(message: &ShipRequest) -> usize {
+/// About what a message weighs in memory.
+fn weight(message: &ShipRequest) -> usize {
     match &message.part {
         Some(Part::Batch(batch)) => {
             batch.records.iter().map(|record| 64 + record.message.len() + 64 * record.fields.len()).sum()

@@ -20,7 +20,7 @@ use crate::logging;
 use crate::outbox::{Outbox, Shipment};
 use crate::registration::{Registration, Sign};
 use crate::server::{self, Door, Services};
-use crate::shipping::{LAST_WORDS, Shipper};
+use crate::shipping::{LAST_WORDS, LOGSVC, Shipper};
 use crate::task;
 
 mod signals;
@@ -144,7 +144,10 @@ impl App {
     /// Never waits: the registry and the log service may come later, or come back.
     pub fn join(&mut self, registry: &[String]) -> Mesh {
         match Shipper::start(self.identity.clone(), registry.to_vec(), self.outbox.clone()) {
-            Ok(shipper) => self.on_stop("log shipping", ship_last_words(shipper)),
+            Ok(shipper) => {
+                self.graph.needs(LOGSVC);
+                self.on_stop("log shipping", ship_last_words(shipper));
+            }
             Err(error) => tracing::error!("could not start shipping log records: {error}"),
         }
         self.join_quietly(registry)
@@ -231,8 +234,15 @@ impl App {
     }
 
     /// Puts up the sign: registers, and keeps the registration for as long as the process runs.
-    pub fn register(&mut self, mesh: &Mesh, sign: Sign) {
+    ///
+    /// Fails for an address that stands for all of this machine's: others need one of them.
+    pub fn register(&mut self, mesh: &Mesh, sign: Sign) -> anyhow::Result<()> {
         let sign = sign.advertised(self.config.advertise);
+        let address = sign.address();
+        anyhow::ensure!(
+            !address.ip().is_unspecified(),
+            "others cannot call {address}; give --advertise IP:PORT with an address that they reach"
+        );
         let registration = Registration::new(mesh.registry(), self.identity.clone(), sign);
         let token = CancellationToken::new();
         let keeping = task::detach("registration", task::until(token.clone(), registration.clone().keep()));
@@ -243,6 +253,7 @@ impl App {
             keeping.await?;
             said
         });
+        Ok(())
     }
 
     /// Cancelled when the server stops: endless streams end on it.
@@ -284,7 +295,8 @@ impl App {
 async fn ship_last_words(shipper: Shipper) -> anyhow::Result<()> {
     match tokio::time::timeout(LAST_WORDS, shipper.stop()).await {
         Ok(0) => Ok(()),
-        Ok(left) => anyhow::bail!("{left} log records did not reach the log service"),
+        Ok(1) => anyhow::bail!("the last log record did not reach the log service"),
+        Ok(left) => anyhow::bail!("the last {left} log records did not reach the log service"),
         Err(_) => anyhow::bail!("the log service did not take the last log records in time"),
     }
 }

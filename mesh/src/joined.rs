@@ -31,8 +31,9 @@ impl Mesh {
         Self::new(Identity::new("client", env!("CARGO_PKG_VERSION")), registry)
     }
 
-    /// The same, noting in `graph` what is needed.
+    /// The same, noting in `graph` what is needed: the registry to begin with.
     pub(crate) fn noted_in(self, graph: Arc<Graph>) -> Self {
+        graph.needs(REGISTRY);
         Self { graph: Some(graph), ..self }
     }
 

@@ -40,6 +40,11 @@ impl Sign {
         Self { address, links: HashMap::new(), required_services: Vec::new() }
     }
 
+    /// Where others should call.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Adds an address for people, such as the portal's `http`.
     pub fn link(mut self, scheme: impl Into<String>, url: impl Into<String>) -> Self {
         self.links.insert(scheme.into(), url.into());

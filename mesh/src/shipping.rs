@@ -20,6 +20,9 @@ use crate::identity::Identity;
 use crate::outbox::{Outbox, Parcel, Shipment};
 use crate::refusal::Refusal;
 
+/// The log service's name.
+pub(crate) const LOGSVC: &str = "logsvc";
+
 /// How long records wait for company before they travel. An ERROR does not wait.
 const LINGER: Duration = Duration::from_millis(200);
 
@@ -65,7 +68,7 @@ impl Shipper {
 
 async fn ship(identity: Identity, registry: &[String], outbox: &Outbox, stop: CancellationToken) -> usize {
     let mesh = Mesh::new(identity.clone(), registry);
-    let mut client = LogServiceClient::new(mesh.channel("logsvc", proto::logs::DESCRIPTORS));
+    let mut client = LogServiceClient::new(mesh.channel(LOGSVC, proto::logs::DESCRIPTORS));
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
     let mut pending = Shipment::default();
     loop {

@@ -67,6 +67,8 @@ pub(crate) enum Failure {
     TooSlow,
     #[error("a form of another site")]
     Foreign,
+    #[error("a name that is not this machine's")]
+    ForeignName,
     #[error("{0}")]
     Internal(String),
 }
@@ -102,7 +104,7 @@ impl Failure {
             Failure::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Failure::Foreign => StatusCode::FORBIDDEN,
+            Failure::Foreign | Failure::ForeignName => StatusCode::FORBIDDEN,
             Failure::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -120,6 +122,7 @@ impl Failure {
             Failure::TooLarge => "That is more than a form may hold".into(),
             Failure::TooSlow => "The form took too long to arrive".into(),
             Failure::Foreign => "This form was sent by another site".into(),
+            Failure::ForeignName => "This is not the portal's name".into(),
             Failure::Internal(_) => "Something went wrong on our side".into(),
         }
     }
@@ -155,6 +158,9 @@ impl Failure {
             }
             Failure::Foreign => {
                 "For your safety, nothing was changed. If you meant to do this, do it from the portal itself.".into()
+            }
+            Failure::ForeignName => {
+                "The portal serves this machine only. Call it by its own address, as localhost or 127.0.0.1.".into()
             }
             Failure::Internal(_) => "It is in the log, under the request id below. Trying again may help.".into(),
         }

@@ -11,6 +11,7 @@ mod config;
 mod edge;
 
 mod csrf;
+mod host;
 mod upload;
 mod visit;
 
@@ -30,7 +31,7 @@ mod pages;
 use mesh::{App, Services, Sign, layers};
 
 pub use crate::config::Config;
-use crate::{backends::Backends, edge::Edge};
+use crate::{backends::Backends, edge::Edge, host::Names};
 
 /// Builds the portal out of its settings and starts it.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
@@ -41,7 +42,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let edge = Edge::bind(config.http_listen).await?;
 
     // What we are.
-    let site = pages::site(backends);
+    let site = pages::site(backends, Names::of(config.http_listen));
 
     // What we offer: the face that every process has, and nothing of our own beside it.
     let services = Services::behind(layers::inbound());
@@ -53,6 +54,5 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .requires("productsvc");
     app.serve(door, services).await?;
     app.spawn("http edge", |stop| edge.serve(site, stop));
-    app.register(&mesh, sign);
-    Ok(())
+    app.register(&mesh, sign)
 }

@@ -21,13 +21,13 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{backends::Backends, csrf, error::Failure, upload, visit};
+use crate::{backends::Backends, csrf, error::Failure, host, host::Names, upload, visit};
 
 /// Seconds after which a visitor, or the page by itself, may ask again.
 pub(crate) const RETRY_SECONDS: u8 = 5;
 
 /// All pages, behind what every request gets.
-pub(crate) fn site(backends: Backends) -> Router {
+pub(crate) fn site(backends: Backends, names: Names) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/products", get(async || Redirect::to("/")).post(add::save))
@@ -46,6 +46,7 @@ pub(crate) fn site(backends: Backends) -> Router {
         // The first to see an answer stands last.
         .layer(from_fn(upload::read_whole))
         .layer(from_fn(csrf::refuse_foreign))
+        .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(visit::receive))
         .with_state(backends)
 }
@@ -94,7 +95,7 @@ mod tests {
         let mut answer = None;
         let nobody = ["127.0.0.1:1".to_owned()];
         mesh::client(&nobody, async |mesh| {
-            let response = site(Backends::of(&mesh)).oneshot(request).await?;
+            let response = site(Backends::of(&mesh), Names::Local).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
             answer = Some(Answer { status: parts.status.as_u16(), headers: parts.headers, text });

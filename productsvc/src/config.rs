@@ -55,6 +55,10 @@ impl Settings for Config {
     fn mesh(&self) -> &mesh::Config {
         &self.mesh
     }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
 }
 
 /// How to import.
@@ -84,9 +88,15 @@ pub struct ImportArguments {
     #[arg(long, value_name = "FILE.csv")]
     pub refused: Option<PathBuf>,
 
-    /// What every process of the mesh shares.
-    #[command(flatten)]
-    pub mesh: mesh::Config,
+    /// Where the registry is: HOST:PORT, several parted by commas
+    #[arg(
+        long,
+        env = "RUNDOO_REGISTRY",
+        default_value = "127.0.0.1:5051",
+        value_delimiter = ',',
+        value_name = "HOST:PORT"
+    )]
+    pub registry: Vec<String>,
 }
 
 /// What happens with a row whose SKU a product has already.

@@ -130,7 +130,9 @@ impl From<Error> for Status {
             Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
             Error::DatabaseBusy => refuse(Code::DeadlineExceeded, ErrorReason::DatabaseBusy),
             Error::DatabaseAway => refuse(Code::Unavailable, ErrorReason::DatabaseAway),
-            Error::Stopping => Refusal::new(Code::Unavailable, DOMAIN, "STOPPING", error.to_string()),
+            Error::Stopping => {
+                Refusal::new(Code::Unavailable, DOMAIN, ErrorReason::Stopping.as_str_name(), error.to_string())
+            }
             Error::Internal(cause) => return Refusal::internal(DOMAIN, cause),
         };
         refusal.into_status()

@@ -52,8 +52,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let door = app.listen(config.listen).await?;
     let sign = Sign::at(door.address());
     app.serve(door, services).await?;
-    app.register(&mesh, sign);
-    Ok(())
+    app.register(&mesh, sign)
 }
 
 /// The contract keeps the answers of writes for 7 days.

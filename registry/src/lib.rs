@@ -41,6 +41,5 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // Open the door, then put up the sign: the registry lists itself like any other.
     let sign = Sign::at(door.address());
     app.serve(door, services).await?;
-    app.register(&mesh, sign);
-    Ok(())
+    app.register(&mesh, sign)
 }

@@ -23,7 +23,7 @@ pub(super) struct Writer {
     marks: Marks,
     recent: Arc<Recent>,
     /// Set once a sync failed: what the kernel dropped cannot be synced again.
-    broken: Option<String>,
+    broken: bool,
 }
 
 /// One append that is part of a commit.
@@ -45,7 +45,7 @@ impl Writer {
         }
         let excess = entries.len().saturating_sub(KEPT);
         recent.push(entries.into_iter().skip(excess));
-        Ok(Self { file, marks, recent, broken: None })
+        Ok(Self { file, marks, recent, broken: false })
     }
 
     /// Writes until nobody can append any more.
@@ -89,10 +89,12 @@ impl Writer {
 
     /// Forces the lines to disk and answers whoever waits.
     fn commit(&mut self, commit: Vec<Judged>, lines: &str) {
-        let outcome = match &self.broken {
-            Some(cause) => Err(Error::StorageFailed(cause.clone())),
-            None if lines.is_empty() => Ok(()),
-            None => self.file.append(lines).map_err(|error| self.failure(error)),
+        let outcome = if self.broken {
+            Err(Error::StorageFailed)
+        } else if lines.is_empty() {
+            Ok(())
+        } else {
+            self.file.append(lines).map_err(|error| self.failure(error))
         };
         if outcome.is_err() {
             // In reverse, so that a producer with several appends ends where it began.
@@ -109,14 +111,18 @@ impl Writer {
         }
     }
 
+    /// Says what failed, to the terminal: in the log it could not be written either.
     fn failure(&mut self, error: AppendError) -> Error {
         match error {
             AppendError::Write(error) if error.kind() == io::ErrorKind::StorageFull => Error::DiskFull,
-            AppendError::Write(error) => Error::StorageFailed(error.to_string()),
+            AppendError::Write(error) => {
+                tracing::error!(target: mesh::TERMINAL, "could not write the log: {error}");
+                Error::StorageFailed
+            }
             AppendError::Sync(error) => {
-                let cause = format!("forcing it to disk failed, so nothing is acknowledged until a restart: {error}");
-                self.broken = Some(cause.clone());
-                Error::StorageFailed(cause)
+                tracing::error!(target: mesh::TERMINAL, "could not force the log to disk, so nothing is acknowledged until a restart: {error}");
+                self.broken = true;
+                Error::StorageFailed
             }
         }
     }

@@ -9,6 +9,8 @@ use mesh::{Mesh, Refusal};
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tonic::{Status, Streaming};
 
+use crate::say;
+
 /// What `call` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -76,7 +78,10 @@ async fn through_mesh(
 async fn print(answers: Result<Streaming<DynamicMessage>, Status>) -> Result<(), Status> {
     let mut answers = answers?;
     while let Some(answer) = answers.message().await? {
-        println!("{}", dynamic::json(&answer).map_err(|error| Status::internal(error.to_string()))?);
+        let json = dynamic::json(&answer).map_err(|error| Status::internal(error.to_string()))?;
+        if say::out(&json).is_err() {
+            break;
+        }
     }
     Ok(())
 }

@@ -47,16 +47,20 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let answer = client.tail(request).await.map_err(|status| anyhow::anyhow!("{}", status.message()));
     let mut stream = answer.context("the log service does not answer; is the system up?")?.into_inner();
     while let Some(message) = stream.message().await? {
-        if message.skipped > 0 {
-            println!("… {} records were missed here: this reader was too slow; they are in the file", message.skipped);
+        let skipped = (message.skipped > 0).then(|| {
+            format!("… {} records were missed here: this reader was too slow; they are in the file", message.skipped)
+        });
+        let lines = skipped.into_iter().chain(message.records.iter().filter_map(line));
+        // A reader such as `head` that has seen enough ends it.
+        if lines.map(|line| say::out(&line)).any(|printed| printed.is_err()) {
+            break;
         }
-        message.records.iter().for_each(print);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(stored: &TailRecord) {
-    let Some(record) = &stored.record else { return };
+fn line(stored: &TailRecord) -> Option<String> {
+    let record = stored.record.as_ref()?;
     let time = record.time.as_ref().and_then(mesh::from_timestamp).map(|time| format!("{time:.3}")).unwrap_or_default();
     let level = record.level().as_str_name().trim_start_matches("LEVEL_");
     let colour = match record.level() {
@@ -68,7 +72,7 @@ fn print(stored: &TailRecord) {
         record.fields.iter().map(|field| format!(" {}={}", field.name, harmless(&field.value))).collect();
     let level = say::coloured(&format!("{level:<5}"), colour);
     let text = format!("{time} {level} {}{}", harmless(&record.message), fields.concat());
-    say::line(&format!("{}/{}", stored.service, stored.instance_id), &text);
+    Some(say::prefixed(&format!("{}/{}", stored.service, stored.instance_id), &text))
 }
 
 /// What others logged must not play with this terminal.

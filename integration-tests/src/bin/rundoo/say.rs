@@ -1,6 +1,6 @@
 //! How the launcher talks: prefixes, colours, times.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::LazyLock;
 
 use harness::process::OnLine;
@@ -33,9 +33,19 @@ pub(crate) fn bold(text: &str) -> String {
     if *COLOURED { text.bold().to_string() } else { text.to_owned() }
 }
 
-/// A line of one service.
+/// Prints a line. Fails when whoever reads has seen enough, as `head` does.
+pub(crate) fn out(text: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{text}")
+}
+
+/// A line of one service, with its prefix.
+pub(crate) fn prefixed(label: &str, text: &str) -> String {
+    format!("{} {text}", coloured(&format!("{label:>12} │"), colour(label)))
+}
+
+/// Prints a line of one service; that nobody reads it is no reason to stop the services.
 pub(crate) fn line(label: &str, text: &str) {
-    println!("{} {text}", coloured(&format!("{label:>12} │"), colour(label)));
+    let _closed = out(&prefixed(label, text));
 }
 
 /// Shows each line of a service, until the switch is off.

@@ -12,7 +12,7 @@ pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)]) {
     println!();
     println!("{}", bold("Rundoo is up."));
     println!();
-    println!("  portal       {}", bold(&format!("http://{}/", arguments.portal_http)));
+    println!("  pages        {}", bold(&format!("http://{}/", arguments.portal_http)));
     for (label, address) in addresses {
         println!("  {label:<12} {address} (gRPC)");
     }
@@ -24,7 +24,12 @@ pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)]) {
         "    grpcurl -plaintext -d '{{\"page_size\": 3}}' {products} rundoo.products.v1.ProductService/ListProducts"
     );
     println!("    grpcurl -plaintext {} rundoo.registry.v1.RegistryService/Discover", arguments.registry);
-    println!("  Without grpcurl: just call ProductService/ListProducts '{{\"page_size\": 3}}'");
+    let moved = if arguments.registry.port() == 5051 {
+        String::new()
+    } else {
+        format!("RUNDOO_REGISTRY={} ", arguments.registry)
+    };
+    println!("  Without grpcurl: {moved}just call ProductService/ListProducts '{{\"page_size\": 3}}'");
     println!();
     println!("  Ctrl-C stops everything. Below stand only changes of state.");
     println!();
