@@ -1,5 +1,6 @@
 //! Bad days: any of the four is killed and comes back; nobody else is touched.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -112,6 +113,44 @@ async fn one_of_three_product_services_may_be_killed_under_load_and_no_read_fail
     more(500).await;
 
     assert_eq!(gone.down_reason(), DownReason::ConnectionLost);
+    let outcome = traffic.end().await;
+    assert_eq!(outcome.failed, 0, "{:?}", outcome.failures);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn product_services_may_be_stopped_in_turn_under_load_and_no_call_fails() -> anyhow::Result<()> {
+    let mut system = System::with(Options { products: 3, ..Options::default() }).await?;
+    let products = system.products();
+    let next = AtomicU64::new(0);
+    let traffic = Traffic::start(8, Duration::from_millis(2), move || {
+        let mut products = products.clone();
+        let sku = format!("SKU-{}", next.fetch_add(1, Ordering::Relaxed));
+        async move {
+            let request = CreateProductRequest {
+                name: "Claw hammer".into(),
+                category: "Tools".into(),
+                sku,
+                ..Default::default()
+            };
+            products.create_product(request).await?;
+            products.list_products(ListProductsRequest { page_size: 5, ..Default::default() }).await?;
+            Ok(())
+        }
+    });
+
+    for n in 0..3 {
+        let before = traffic.answered();
+        system.stop(Role::Products(n)).await?;
+        system.launch(Role::Products(n)).await?;
+        system.ready().await;
+        eventually("calls go on", async || {
+            anyhow::ensure!(traffic.answered() > before + 50, "{}", traffic.answered());
+            Ok(())
+        })
+        .await;
+    }
+
     let outcome = traffic.end().await;
     assert_eq!(outcome.failed, 0, "{:?}", outcome.failures);
     Ok(())

@@ -26,6 +26,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Saying goodbye is polite, not vital: the broken heartbeat tells the rest.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long after the goodbye requests are still taken: watchers are told within
+/// milliseconds, and one that is a little late must not find the door closed.
+const LAST_GUESTS: Duration = Duration::from_millis(100);
+
 /// What others are told about this process.
 #[derive(Debug, Clone)]
 pub struct Sign {
@@ -123,7 +127,10 @@ impl Registration {
             // A registry that is gone holds no sign to take down.
             Err(status) if status.code() == Code::Unavailable => Ok(()),
             Err(status) => anyhow::bail!("the registry refused: {}", status.message()),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                tokio::time::sleep(LAST_GUESTS).await;
+                Ok(())
+            }
         }
     }
 

@@ -17,6 +17,9 @@ use crate::up::sentence;
 /// Readers that ask all the time.
 const READERS: usize = 16;
 
+/// Seconds between two looks at the readers.
+const SHOWN_EVERY: u64 = 4;
+
 /// Runs the demonstration in a folder of its own, beside whatever else runs.
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     chapter("Three product services, a registry, a log service and a portal start");
@@ -25,7 +28,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
 
     chapter(&format!("{READERS} readers ask for products, all the time"));
     let traffic = read(&system).await?;
-    pause(&traffic, 18).await;
+    pause(&traffic, 16).await;
 
     let victim = Role::Products(1);
     let address = system.address(victim)?.to_string();
@@ -56,8 +59,18 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let back = Instant::now();
     system.launch(victim).await?;
     system.ready().await;
-    println!("  up and registered after {:.0} ms", back.elapsed().as_secs_f64() * 1e3);
-    show_instances(&system).await?;
+    let reborn = system.address(victim)?.to_string();
+    let reborn = system
+        .instances()
+        .await?
+        .into_iter()
+        .find(|instance| instance.address == reborn)
+        .context("it is registered")?;
+    println!(
+        "  {}   {}",
+        sentence(&reborn),
+        coloured(&format!("{:.0} ms after the start", back.elapsed().as_secs_f64() * 1e3), AnsiColors::Green)
+    );
     pause(&traffic, 16).await;
 
     let outcome = traffic.end().await;
@@ -110,10 +123,10 @@ async fn read(system: &System) -> anyhow::Result<Traffic> {
 }
 
 async fn pause(traffic: &Traffic, seconds: u64) {
-    for _ in 0..seconds / 2 {
+    for _ in 0..seconds / SHOWN_EVERY {
         let before = traffic.answered();
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        println!("  {} {} reads a second", say::clock(), (traffic.answered() - before) / 2);
+        tokio::time::sleep(Duration::from_secs(SHOWN_EVERY)).await;
+        println!("  {} {} reads a second", say::clock(), (traffic.answered() - before) / SHOWN_EVERY);
     }
 }
 
