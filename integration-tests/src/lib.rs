@@ -3,7 +3,8 @@
 //! Tests and the launcher stand on the same parts: `binaries` finds what to start,
 //! `process` is one running program, `system` is the four of them on free ports in
 //! a folder of their own, `postgres` a throwaway database server. `dynamic` calls
-//! any method from JSON, `catalogue` reads all products, `http` is a small client for pages, `load` makes traffic.
+//! any method from JSON, `catalogue` reads all products, `http` is a small client for
+//! pages, `load` makes traffic.
 
 pub mod binaries;
 pub mod process;

@@ -50,10 +50,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     pause(&traffic, 16).await;
 
     chapter("Its last lines, in app.log");
-    let name = format!(" productsvc/{}#", instance.instance_id);
-    let log = system.app_log();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains(&name)).collect();
-    lines.iter().rev().take(4).rev().for_each(|line| println!("  {line}"));
+    show_last_lines(&system, &instance.instance_id);
 
     chapter("Started again, it is found by everyone");
     let back = Instant::now();
@@ -99,6 +96,13 @@ async fn show_instances(system: &System) -> anyhow::Result<()> {
         println!("  {}", sentence(&instance));
     }
     Ok(())
+}
+
+fn show_last_lines(system: &System, instance_id: &str) {
+    let name = format!(" productsvc/{}#", instance_id);
+    let log = system.app_log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(&name)).collect();
+    lines.iter().rev().take(4).rev().for_each(|line| println!("  {line}"));
 }
 
 async fn read(system: &System) -> anyhow::Result<Traffic> {
