@@ -99,7 +99,7 @@ async fn show_instances(system: &System) -> anyhow::Result<()> {
 }
 
 fn show_last_lines(system: &System, instance_id: &str) {
-    let name = format!(" productsvc/{}#", instance_id);
+    let name = format!(" productsvc/{instance_id}#");
     let log = system.app_log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(&name)).collect();
     lines.iter().rev().take(4).rev().for_each(|line| println!("  {line}"));
