@@ -9,7 +9,7 @@ default:
 # Build and start the four services here; `just up 3` runs three product services, `SEED=none just up` stays empty
 up *arguments:
     @cargo build --workspace --bins
-    @cargo run --quiet --bin rundoo -- up "$@"
+    @exec cargo run --quiet --bin rundoo -- up "$@"
 
 # Load the sample catalogue again: rows that are there already change nothing
 seed:
@@ -17,20 +17,20 @@ seed:
 
 # Show the log as it grows; `just logs productsvc --level warn` shows less
 logs *arguments:
-    @cargo run --quiet --bin rundoo -- logs "$@"
+    @exec cargo run --quiet --bin rundoo -- logs "$@"
 
 # Call any method: just call ProductService/ListProducts '{"page_size": 3}'
 call *arguments:
-    @cargo run --quiet --bin rundoo -- call "$@"
+    @exec cargo run --quiet --bin rundoo -- call "$@"
 
 # See in a minute what happens when a product service is killed under load
 demo:
     @cargo build --workspace --bins
-    @cargo run --quiet --bin rundoo -- demo
+    @exec cargo run --quiet --bin rundoo -- demo
 
 # Ask, then empty data/
 reset *arguments:
-    @cargo run --quiet --bin rundoo -- reset "$@"
+    @exec cargo run --quiet --bin rundoo -- reset "$@"
 
 # Run every test
 test:

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use proto::logs::log_service_client::LogServiceClient;
+use proto::products::ListProductsRequest;
 use proto::products::product_service_client::ProductServiceClient;
 use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::{DiscoverRequest, Instance};
@@ -135,7 +136,7 @@ impl System {
         Ok(())
     }
 
-    /// Waits until the registry lists every started process and the portal shows products.
+    /// Waits until the registry lists every started process, and clients of it reach products.
     pub async fn ready(&self) {
         let wanted = self.processes.len();
         eventually("every process is registered", async || {
@@ -144,6 +145,14 @@ impl System {
             Ok(())
         })
         .await;
+        // What the registry lists, each client hears a moment later: so do we, and so does the portal.
+        if self.processes.keys().any(|role| matches!(role, Role::Products(_))) {
+            eventually("our own client reaches products", async || {
+                self.products().list_products(ListProductsRequest { page_size: 1, ..Default::default() }).await?;
+                Ok(())
+            })
+            .await;
+        }
         if self.processes.contains_key(&Role::Portal) {
             eventually("the portal shows products", async || {
                 let page = self.get("/").await?;

@@ -3,10 +3,14 @@
 mod architecture;
 mod calls;
 mod garbage;
+mod import;
 mod launcher;
 mod logs;
+mod portal;
+mod products;
 mod readme;
 mod recovery;
 mod reflection;
 mod registry;
+mod replicas;
 mod startup;

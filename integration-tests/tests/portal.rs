@@ -1,0 +1,37 @@
+//! The portal as a browser sees it: forms, lists, and what it says on a bad day.
+
+mod bad_days;
+mod forms;
+mod manners;
+
+use anyhow::Context as _;
+use harness::System;
+use harness::http::Page;
+
+/// Adds a product through the form; answers where its page is.
+async fn add(system: &System, product: [&str; 3]) -> anyhow::Result<String> {
+    let form = system.get("/products/new").await?;
+    let saved = submit(system, "/products", &form, product).await?;
+    anyhow::ensure!(saved.status == 303, "{}: {}", saved.status, saved.text);
+    Ok(saved.location().split('?').next().unwrap_or_default().to_owned())
+}
+
+/// Sends the form of a page with these texts in it: name, category, SKU.
+async fn submit(system: &System, path: &str, form: &Page, [name, category, sku]: [&str; 3]) -> anyhow::Result<Page> {
+    let request_id = form.input("request_id").with_context(|| format!("no form: {}", form.text))?;
+    let etag = form.input("etag").unwrap_or_default();
+    let fields =
+        [("request_id", request_id.as_str()), ("etag", &etag), ("name", name), ("category", category), ("sku", sku)];
+    system.post(path, &fields).await
+}
+
+/// The texts in the fields of a form: name, category, SKU.
+fn typed(form: &Page) -> [String; 3] {
+    ["name", "category", "sku"].map(|field| form.input(field).unwrap_or_default())
+}
+
+/// The ids of the products that a page lists, in its order.
+fn listed(page: &Page) -> Vec<u64> {
+    let rows = page.text.split("<a href=\"/products/").skip(1);
+    rows.filter_map(|rest| rest.split('"').next()?.parse().ok()).collect()
+}
