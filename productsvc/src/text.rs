@@ -46,7 +46,8 @@ impl<const LIMIT: usize> Text<LIMIT> {
             return Err(TextFault::Control);
         }
         let text = single_spaced(trimmed);
-        if text.is_empty() {
+        // Joiners are part of emoji and of Persian words; alone they show nothing.
+        if text.chars().all(|c| matches!(c, '\u{200c}' | '\u{200d}')) {
             return Err(TextFault::Empty);
         }
         let length = text.chars().count();
@@ -106,7 +107,8 @@ fn single_spaced(text: &str) -> String {
 
 /// Control characters, and the ones that reorder or hide the text around them.
 fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -129,6 +131,8 @@ mod tests {
         assert_eq!(parsed("a\0b"), Err(TextFault::Control));
         assert_eq!(parsed("a\nb"), Err(TextFault::Control));
         assert_eq!(parsed("a\u{202e}b"), Err(TextFault::Control));
+        assert_eq!(parsed("a\u{ad}b\u{2060}"), Err(TextFault::Control));
+        assert_eq!(parsed("\u{200d}\u{200c}"), Err(TextFault::Empty));
         assert_eq!(parsed("12345678901"), Err(TextFault::TooLong { limit: 10, length: 11 }));
     }
 
