@@ -136,7 +136,11 @@ async fn an_unknown_method_and_a_message_that_is_too_large_are_refused() -> anyh
     let too_large = call(address, &search, large).await?.expect_err("5 MB");
     let unknown = call(address, &register, vec![DynamicMessage::new(register.input())]).await?.expect_err("not here");
 
-    assert_eq!(too_large.code(), Code::OutOfRange);
-    assert_eq!(unknown.code(), Code::Unimplemented);
+    assert_eq!(
+        (too_large.code(), Refusal::reason(&too_large).as_deref()),
+        (Code::OutOfRange, Some("MESSAGE_TOO_LARGE"))
+    );
+    assert_eq!((unknown.code(), Refusal::reason(&unknown).as_deref()), (Code::Unimplemented, Some("UNKNOWN_METHOD")));
+    assert!(unknown.message().contains("Discover"), "{unknown:?}");
     Ok(())
 }

@@ -174,7 +174,15 @@ async fn reset_asks_before_it_empties() -> anyhow::Result<()> {
     let refused = reset.start()?.wait().await?;
     assert!(!refused.success() && data.exists(), "nobody was there to agree");
 
-    let agreed = reset.argument("--yes").start()?.wait().await?;
-    assert!(agreed.success() && !data.exists());
+    let reset = reset.argument("--yes");
+    let open = std::fs::File::open(data.join("products.db"))?;
+    let in_use = reset.start()?.wait().await?;
+    assert!(!in_use.success() && data.join("products.db").exists(), "somebody has it open");
+    drop(open);
+
+    std::fs::write(data.join("letter.txt"), "not ours")?;
+    let agreed = reset.start()?.wait().await?;
+    assert!(agreed.success() && !data.join("products.db").exists());
+    assert!(data.join("letter.txt").exists(), "only what is ours is deleted");
     Ok(())
 }

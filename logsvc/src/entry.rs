@@ -99,6 +99,13 @@ impl Entry {
         Self { source, record, span }
     }
 
+    /// About what it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let Self { record, .. } = self;
+        let fields: usize = record.fields.iter().map(|field| 48 + field.name.len() + field.value.len()).sum();
+        256 + record.target.len() + record.message.len() + record.request_id.len() + record.trace_id.len() + fields
+    }
+
     /// The last sequence number that it stands for.
     pub(crate) fn last_sequence(&self) -> u64 {
         self.record.sequence.saturating_add(self.span.saturating_sub(1))

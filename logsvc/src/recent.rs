@@ -7,15 +7,23 @@ use tokio::sync::watch;
 
 use crate::entry::Entry;
 
-/// How many entries are kept. A reader that is further behind is told how many it missed.
+/// How many entries are kept at most, and what they may weigh together. A reader
+/// that is further behind is told how many it missed.
 pub(crate) const KEPT: usize = 4096;
+const KEPT_BYTES: usize = 8 * 1024 * 1024;
 
 /// The latest entries, oldest first, each with an offset that rises by one.
 #[derive(Debug)]
 pub(crate) struct Recent {
-    entries: Mutex<VecDeque<Arc<Entry>>>,
+    entries: Mutex<Entries>,
     /// The offset after the newest entry; readers wait for it to move.
     end: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    entries: VecDeque<Arc<Entry>>,
+    bytes: usize,
 }
 
 /// Entries from an offset on.
@@ -35,25 +43,25 @@ impl Recent {
 
     /// Adds entries that are on disk.
     pub(crate) fn push(&self, new: impl IntoIterator<Item = Entry>) {
-        let mut entries = self.lock();
-        let before = entries.len();
+        let mut kept = self.lock();
         let mut added = 0;
         for entry in new {
-            entries.push_back(Arc::new(entry));
+            kept.bytes += entry.weight();
+            kept.entries.push_back(Arc::new(entry));
             added += 1;
-            if entries.len() > KEPT.max(before) {
-                entries.pop_front();
+            while kept.entries.len() > KEPT || kept.bytes > KEPT_BYTES {
+                let Some(oldest) = kept.entries.pop_front() else { break };
+                kept.bytes -= oldest.weight();
             }
         }
-        let excess = entries.len().saturating_sub(KEPT);
-        entries.drain(..excess);
         // Moved under the lock, so that offsets and entries always agree.
         self.end.send_modify(|end| *end += added);
     }
 
     /// At most `most` entries from `offset` on.
     pub(crate) fn read(&self, offset: u64, most: usize) -> Read {
-        let entries = self.lock();
+        let kept = self.lock();
+        let entries = &kept.entries;
         let end = *self.end.borrow();
         let first = end - entries.len() as u64;
         let from = offset.max(first);
@@ -69,7 +77,8 @@ impl Recent {
 
     /// The offset from which exactly the last `count` matching entries follow.
     pub(crate) fn offset_of_last(&self, count: usize, matches: impl Fn(&Entry) -> bool) -> u64 {
-        let entries = self.lock();
+        let kept = self.lock();
+        let entries = &kept.entries;
         let end = *self.end.borrow();
         if count == 0 {
             return end;
@@ -81,7 +90,7 @@ impl Recent {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Entry>>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,6 +130,21 @@ mod tests {
         assert_eq!(read.entries.len(), KEPT);
         assert_eq!(read.skipped, end - KEPT as u64 - 10);
         assert_eq!(read.next, end);
+    }
+
+    #[test]
+    fn heavy_entries_are_kept_within_their_bytes() {
+        let recent = Recent::new();
+        for mut entry in entries(0..100) {
+            entry.record.message = "x".repeat(200_000);
+            recent.push([entry]);
+        }
+
+        let read = recent.read(0, usize::MAX);
+
+        assert!(read.entries.iter().map(|entry| entry.weight()).sum::<usize>() <= KEPT_BYTES);
+        assert_eq!(read.skipped + read.entries.len() as u64, 100);
+        assert_eq!(read.next, 100);
     }
 
     #[test]

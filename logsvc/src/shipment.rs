@@ -23,19 +23,15 @@ pub(crate) async fn receive(store: &Store, mut parts: Streaming<ShipRequest>) ->
     };
     let mut piece = Piece::new(store, header)?;
     while let Some(message) = parts.message().await? {
-        piece.bytes += weight(&message);
         match message.part {
             Some(Part::Batch(batch)) => {
                 for record in batch.records {
-                    piece.add(Entry::record(piece.source.clone(), record))?;
+                    piece.add(Entry::record(piece.source.clone(), record)).await?;
                 }
             }
-            Some(Part::Gap(gap)) => piece.add(Entry::gap(piece.source.clone(), &gap))?,
+            Some(Part::Gap(gap)) => piece.add(Entry::gap(piece.source.clone(), &gap)).await?,
             Some(Part::Header(_)) => return Err(Error::HeaderExpected.into()),
             None => {}
-        }
-        if piece.entries.len() >= PIECE || piece.bytes >= PIECE_BYTES {
-            piece.commit().await?;
         }
     }
     piece.commit().await?;
@@ -76,7 +72,7 @@ impl<'a> Piece<'a> {
         Ok(Self { store, source: Arc::new(source), announced, entries, bytes: 0, total, refused })
     }
 
-    fn add(&mut self, entry: Entry) -> Result<(), Error> {
+    async fn add(&mut self, entry: Entry) -> Result<(), Error> {
         let sequence = entry.record.sequence;
         if let Some(announced) = self.announced.take()
             && announced != sequence
@@ -92,7 +88,11 @@ impl<'a> Piece<'a> {
             }
             return Ok(());
         }
+        self.bytes += entry.weight();
         self.entries.push(entry);
+        if self.entries.len() >= PIECE || self.bytes >= PIECE_BYTES {
+            self.commit().await?;
+        }
         Ok(())
     }
 
@@ -103,15 +103,5 @@ impl<'a> Piece<'a> {
         self.total.stored += stored.stored;
         self.total.duplicates += stored.duplicates;
         Ok(())
-    }
-}
-
-/// About what a message weighs in memory.
-fn weight(message: &ShipRequest) -> usize {
-    match &message.part {
-        Some(Part::Batch(batch)) => {
-            batch.records.iter().map(|record| 64 + record.message.len() + 64 * record.fields.len()).sum()
-        }
-        _ => 64,
     }
 }

@@ -120,8 +120,9 @@ where
             ExitCode::SUCCESS
         }
     };
+    let was_up = code == ExitCode::SUCCESS;
     tokio::select! {
-        () = app.stop() => code,
+        () = app.stop(was_up) => code,
         () = signals.next() => ExitCode::from(ENDED_AT_ONCE),
     }
 }
@@ -278,13 +279,16 @@ impl App {
     }
 
     /// Runs the stop steps in reverse, each within its budget and all within theirs.
-    async fn stop(self) {
+    ///
+    /// After a failed start only its cause is said: what could not be undone cleanly follows from it.
+    async fn stop(self, was_up: bool) {
         let end = Instant::now() + STOP_BUDGET;
         for step in self.steps.into_iter().rev() {
             let started = Instant::now();
             let budget = STEP_BUDGET.min(end.saturating_duration_since(started));
             match tokio::time::timeout(budget, step.stop).await {
                 Ok(Ok(())) => tracing::debug!("stopped {} in {:?}", step.name, started.elapsed()),
+                Ok(Err(error)) if !was_up => tracing::debug!("could not stop {} cleanly: {error:#}", step.name),
                 Ok(Err(error)) => tracing::warn!("could not stop {} cleanly: {error:#}", step.name),
                 Err(_) => tracing::warn!("gave up stopping {} after {budget:?}", step.name),
             }

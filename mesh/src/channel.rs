@@ -56,44 +56,48 @@ struct Shared {
 }
 
 impl Channel {
-    /// A channel to the instances that `picture` shows. `descriptors` say which methods may be repeated.
+    /// A channel to the instances that `picture` shows, for as long as `painting` keeps it current.
+    ///
+    /// `descriptors` say which methods may be repeated.
     pub(crate) fn following(
         service: &str,
         identity: &Identity,
-        picture: watch::Receiver<Picture>,
-        tasks: Tasks,
         descriptors: &[u8],
+        (picture, painting): (watch::Receiver<Picture>, impl Future<Output = ()> + Send + 'static),
     ) -> Self {
-        let balancer = Arc::new(Balancer::default());
-        tasks.spawn("endpoints", endpoints::keep(picture.clone(), balancer.clone()));
-        let repeatable = replay::repeatable(descriptors);
-        Self(Arc::new(Shared {
-            service: service.to_owned(),
-            caller: identity.to_string(),
-            balancer,
-            picture,
-            repeatable,
-            _tasks: tasks,
-        }))
+        Self::keeping(service, identity, descriptors, |tasks, balancer| {
+            tasks.spawn("discovery", painting);
+            tasks.spawn("endpoints", endpoints::keep(picture.clone(), balancer.clone()));
+            picture
+        })
     }
 
     /// A channel to fixed addresses, HOST:PORT each.
-    pub(crate) fn fixed(service: &str, identity: &Identity, addresses: &[String], descriptors: &[u8]) -> Self {
-        let (sender, picture) = watch::channel(Picture::default());
-        let tasks = Tasks::new();
-        let balancer = Arc::new(Balancer::default());
-        for address in addresses {
-            tasks.spawn("endpoint", endpoints::keep_one(address.clone(), balancer.clone()));
-        }
-        // The picture stays as it is: fixed addresses are never "last heard".
-        drop(sender);
-        let repeatable = replay::repeatable(descriptors);
+    pub(crate) fn fixed(service: &str, identity: &Identity, descriptors: &[u8], addresses: &[String]) -> Self {
+        Self::keeping(service, identity, descriptors, |tasks, balancer| {
+            for address in addresses {
+                tasks.spawn("endpoint", endpoints::keep_one(address.clone(), balancer.clone()));
+            }
+            // A picture that nobody paints: fixed addresses are never "last heard".
+            watch::channel(Picture::default()).1
+        })
+    }
+
+    /// A channel whose connections are kept by the tasks that `keep` starts.
+    fn keeping(
+        service: &str,
+        identity: &Identity,
+        descriptors: &[u8],
+        keep: impl FnOnce(&Tasks, &Arc<Balancer>) -> watch::Receiver<Picture>,
+    ) -> Self {
+        let (tasks, balancer) = (Tasks::new(), Arc::new(Balancer::default()));
+        let picture = keep(&tasks, &balancer);
         Self(Arc::new(Shared {
             service: service.to_owned(),
             caller: identity.to_string(),
             balancer,
             picture,
-            repeatable,
+            repeatable: replay::repeatable(descriptors),
             _tasks: tasks,
         }))
     }
@@ -148,13 +152,18 @@ impl Channel {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let connection = self.connection().await?;
-            let whole = match self.send_over(connection, replay.request()).await {
-                Ok(answer) => replay::whole(answer.until(deadline)).await,
-                Err(status) => Err(status),
+            let attempt = async {
+                let answer = self.send_over(connection.clone(), replay.request()).await?;
+                replay::whole(answer.until(deadline)).await
+            };
+            // An instance that left the picture may never answer: another one will.
+            let whole = tokio::select! {
+                whole = attempt => whole,
+                () = connection.unlisted() => Err(self.lost(&connection, &"it is not listed any more")),
             };
             match whole {
                 Ok(response) => return Ok(response),
-                Err(status) if status.code() == Code::Unavailable => last = Some(status),
+                Err(status) if may_be_better_elsewhere(&status) => last = Some(status),
                 Err(status) => return Err(status),
             }
         }
@@ -213,6 +222,15 @@ impl Channel {
             .metadata("service", self.0.service.as_str())
             .into_status()
     }
+}
+
+/// Whether another instance may answer what this one did not: its connection broke, or it stops.
+///
+/// An UNAVAILABLE with a reason of the service's own, such as a database that is
+/// away, is the same everywhere.
+fn may_be_better_elsewhere(status: &Status) -> bool {
+    let reason = Refusal::reason(status);
+    status.code() == Code::Unavailable && matches!(reason.as_deref(), None | Some("CONNECTION_LOST" | "STOPPING"))
 }
 
 impl tower::Service<Request<Body>> for Channel {

@@ -29,6 +29,7 @@ pub struct Config {
         env = "RUNDOO_REGISTRY",
         default_value = "127.0.0.1:5051",
         value_delimiter = ',',
+        value_parser = parse_address,
         value_name = "HOST:PORT"
     )]
     pub registry: Vec<String>,
@@ -48,4 +49,28 @@ pub struct Config {
     /// Stop when standard input ends: whoever started this process is gone then
     #[arg(long, env = "RUNDOO_STOP_ON_EOF", hide = true)]
     pub stop_on_eof: bool,
+}
+
+/// Checks that an address is HOST:PORT; the host may be a name.
+fn parse_address(text: &str) -> Result<String, String> {
+    let authority: http::uri::Authority = text.parse().map_err(|_| format!("{text:?} is not HOST:PORT"))?;
+    match authority.port_u16() {
+        Some(1..) if !authority.host().is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is not HOST:PORT")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for good in ["127.0.0.1:5051", "registry.internal:5051", "[::1]:5051"] {
+            assert!(parse_address(good).is_ok(), "{good}");
+        }
+        for bad in ["", "nonsense", "127.0.0.1", ":5051", "host:0", "host:x", "http://host:1"] {
+            assert!(parse_address(bad).is_err(), "{bad}");
+        }
+    }
 }

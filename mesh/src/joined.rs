@@ -9,7 +9,6 @@ use crate::discovery;
 use crate::graph::Graph;
 use crate::identity::Identity;
 use crate::picture::{Picture, REGISTRY};
-use crate::task::Tasks;
 
 /// Finds services by their names.
 #[derive(Debug, Clone)]
@@ -22,7 +21,7 @@ pub struct Mesh {
 impl Mesh {
     /// Joins through the registry at these addresses, HOST:PORT each. Never waits for it.
     pub(crate) fn new(identity: Identity, registry: &[String]) -> Self {
-        let registry = Channel::fixed(REGISTRY, &identity, registry, proto::registry::DESCRIPTORS);
+        let registry = Channel::fixed(REGISTRY, &identity, proto::registry::DESCRIPTORS, registry);
         Self { identity, registry, graph: None }
     }
 
@@ -46,9 +45,8 @@ impl Mesh {
             graph.needs(service);
         }
         let (sender, picture) = watch::channel(Picture::default());
-        let tasks = Tasks::new();
-        tasks.spawn("discovery", discovery::follow(self.registry.clone(), service.to_owned(), sender));
-        Channel::following(service, &self.identity, picture, tasks, descriptors)
+        let painting = discovery::follow(self.registry.clone(), service.to_owned(), sender);
+        Channel::following(service, &self.identity, descriptors, (picture, painting))
     }
 
     /// A channel to the registry itself.

@@ -16,6 +16,7 @@ mod begin;
 mod deadline;
 mod panics;
 mod record;
+mod refusals;
 
 /// A `tower::ServiceBuilder` whose layers have names, for people and for `GetGraph`.
 #[derive(Debug, Clone)]
@@ -50,7 +51,8 @@ impl<S> Inner for S where
 pub type Middleware = FromFnLayer<fn(Request, Next) -> BoxFuture<'static, Response>, (), (Request,)>;
 
 /// The layers of [`inbound`]; a type with a name, so that more can be added inside of it.
-pub type Standard = Stack<Middleware, Stack<Middleware, Stack<Middleware, Stack<Middleware, Identity>>>>;
+pub type Standard =
+    Stack<Middleware, Stack<Middleware, Stack<Middleware, Stack<Middleware, Stack<Middleware, Identity>>>>>;
 
 /// The stack of every gRPC service of the mesh.
 pub fn inbound() -> Layers<Standard> {
@@ -61,6 +63,8 @@ pub fn inbound() -> Layers<Standard> {
         .layer("record", middleware(|request, next| Box::pin(record::record(request, next))))
         // Ends work that nobody waits for any more.
         .layer("deadline", middleware(|request, next| Box::pin(deadline::enforce(request, next))))
+        // Gives a reason to what is refused before a handler sees it.
+        .layer("refusals", middleware(|request, next| Box::pin(refusals::explain(request, next))))
         // Innermost, so that the answer to a panic still gets its request id.
         .layer("panics", middleware(|request, next| Box::pin(panics::catch(request, next))))
 }

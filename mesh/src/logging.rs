@@ -22,8 +22,9 @@ pub const TERMINAL: &str = "terminal";
 /// Longer messages are cut, with a mark.
 const LONGEST_MESSAGE: usize = 256 * 1024;
 
-/// More fields than this are left out.
+/// More fields than this are left out, and what they weigh together is cut.
 const MOST_FIELDS: usize = 128;
+const FIELD_BYTES: usize = 64 * 1024;
 
 /// Sends every event to the terminal and, as a record, into the outbox.
 pub(crate) fn start(levels: Targets, outbox: Arc<Outbox>) {
@@ -97,7 +98,7 @@ impl<S: Subscriber> Layer<S> for Shipped {
             time: Some(now()),
             level: level(*event.metadata().level()).into(),
             target: event.metadata().target().to_owned(),
-            message: cut(said.message),
+            message: cut(said.message, LONGEST_MESSAGE),
             fields: said.fields,
             request_id: call.as_ref().map(|call| call.request_id().to_owned()).unwrap_or_default(),
             trace_id: call.as_ref().map(Call::trace_id).unwrap_or_default(),
@@ -119,13 +120,13 @@ fn level(level: tracing::Level) -> Level {
     }
 }
 
-fn cut(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        let end = (0..=LONGEST_MESSAGE).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
-        message.truncate(end);
-        message.push_str("… (cut)");
+fn cut(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str("… (cut)");
     }
-    message
+    text
 }
 
 /// The message and the fields of an event, as text.
@@ -133,6 +134,7 @@ fn cut(mut message: String) -> String {
 struct Said {
     message: String,
     fields: Vec<Field>,
+    field_bytes: usize,
 }
 
 impl Said {
@@ -140,7 +142,9 @@ impl Said {
         if name == "message" {
             self.message = value;
         } else if self.fields.len() < MOST_FIELDS {
-            self.fields.push(Field { name: name.to_owned(), value: cut(value) });
+            let value = cut(value, FIELD_BYTES.saturating_sub(self.field_bytes));
+            self.field_bytes += value.len();
+            self.fields.push(Field { name: name.to_owned(), value });
         }
     }
 }

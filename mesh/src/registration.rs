@@ -13,6 +13,7 @@ use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::{DeregisterRequest, HeartbeatRequest, Lease, RegisterRequest, RegisterResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status};
 
 use crate::backoff::Backoff;
@@ -76,14 +77,16 @@ pub(crate) struct Registration {
     sign: Sign,
     /// The living incarnation, while there is one.
     incarnation: Arc<Mutex<Option<u64>>>,
+    /// Cancelled by the goodbye: from then on no beat and no registration follow it.
+    leaving: CancellationToken,
 }
 
 impl Registration {
     pub(crate) fn new(registry: Channel, identity: Identity, sign: Sign) -> Self {
-        Self { registry, identity, sign, incarnation: Arc::default() }
+        Self { registry, identity, sign, incarnation: Arc::default(), leaving: CancellationToken::new() }
     }
 
-    /// Registers and beats for ever.
+    /// Registers and beats until the goodbye; then holds the stream open until this is dropped.
     pub(crate) async fn keep(self) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
         let mut said_away = false;
@@ -99,6 +102,9 @@ impl Registration {
                     );
                     (said_away, _) = (false, backoff.reset());
                     let broken = self.beat(lease).await;
+                    if self.leaving.is_cancelled() {
+                        return;
+                    }
                     tracing::warn!("the heartbeat broke: {}; registering again", broken.message());
                 }
                 Err(status) if !said_away => {
@@ -107,12 +113,17 @@ impl Registration {
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next()) => {}
+                () = self.leaving.cancelled() => return,
+            }
         }
     }
 
     /// Takes the sign down.
     pub(crate) async fn end(self) -> anyhow::Result<()> {
+        // A beat after the goodbye would be answered "register again", and be obeyed.
+        self.leaving.cancel();
         let incarnation = *self.incarnation.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(incarnation) = incarnation else { return Ok(()) };
         let request = DeregisterRequest {
@@ -168,12 +179,17 @@ impl Registration {
         loop {
             match tokio::time::timeout(period * 2, answers.message()).await {
                 Ok(Ok(Some(answer))) if answer.unknown_leases.is_empty() => {}
+                Ok(Ok(Some(_))) if self.leaving.is_cancelled() => std::future::pending().await,
                 Ok(Ok(Some(_))) => return Status::not_found("the registry does not know this lease"),
                 Ok(Ok(None)) => return Status::unavailable("the registry ended the stream"),
                 Ok(Err(status)) => return status,
                 Err(_) => return Status::unavailable("the registry is silent"),
             }
-            tokio::time::sleep(period).await;
+            tokio::select! {
+                () = tokio::time::sleep(period) => {}
+                // The stream stays open: closing it before the goodbye arrives would look like a crash.
+                () = self.leaving.cancelled() => std::future::pending().await,
+            }
             if beats.send(self.next_beat(&mut sequence, lease.incarnation)).await.is_err() {
                 return Status::unavailable("the stream broke");
             }

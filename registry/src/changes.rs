@@ -32,8 +32,8 @@ impl Changes {
         self.revision
     }
 
-    /// The last change of each instance after `revision`, oldest first; none when it is too long ago.
-    pub(crate) fn since(&self, revision: u64) -> Option<Vec<Arc<Instance>>> {
+    /// The last change of each instance after `revision`, with its revision, oldest first; none when it is too long ago.
+    pub(crate) fn since(&self, revision: u64) -> Option<Vec<(u64, Arc<Instance>)>> {
         let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
         let start = self.changes.len().checked_sub(behind)?;
         let mut last: HashMap<(&str, &str), u64> = HashMap::new();
@@ -43,7 +43,7 @@ impl Changes {
         let newest = |(revision, instance): &&(u64, Arc<Instance>)| {
             last.get(&(instance.service.as_str(), instance.instance_id.as_str())) == Some(revision)
         };
-        Some(self.changes.range(start..).filter(newest).map(|(_, instance)| instance.clone()).collect())
+        Some(self.changes.range(start..).filter(newest).cloned().collect())
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
 
     fn since(changes: &Changes, revision: u64) -> Option<Vec<(String, u64)>> {
         let since = changes.since(revision)?;
-        Some(since.iter().map(|instance| (instance.instance_id.clone(), instance.incarnation)).collect())
+        Some(since.iter().map(|(_, instance)| (instance.instance_id.clone(), instance.incarnation)).collect())
     }
 
     #[test]

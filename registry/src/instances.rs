@@ -20,6 +20,9 @@ const MOST_INSTANCES: usize = 100_000;
 const DOWN_REMEMBERED: Duration = Duration::from_secs(600);
 const MOST_DOWN: usize = 1000;
 
+/// A look at the leases that comes this late was kept from coming: the process was paused or starved.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
 /// One moment, on both clocks: leases run on the monotonic one, people read the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -53,6 +56,8 @@ pub(crate) struct Instances {
     changes: Changes,
     next_incarnation: u64,
     default_lease: Duration,
+    /// When leases were last looked at.
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -74,6 +79,7 @@ impl Instances {
             changes: Changes::default(),
             next_incarnation: first_incarnation,
             default_lease,
+            swept: None,
         }
     }
 
@@ -145,7 +151,15 @@ impl Instances {
     }
 
     /// Takes down whoever was silent for its lease, and forgets who is DOWN for long.
+    ///
+    /// When this table itself was not looked at for longer than `PAUSE`, nobody could
+    /// renew: all leases are longer by that time.
     pub(crate) fn expire(&mut self, now: Now) -> Vec<Arc<Instance>> {
+        let swept = self.swept.replace(now.instant).unwrap_or(now.instant);
+        let paused = now.instant.saturating_duration_since(swept);
+        if paused > PAUSE {
+            self.entries.values_mut().for_each(|entry| entry.expires += paused);
+        }
         self.forget(now);
         self.take_down(DownReason::LeaseExpired, now, |entry| entry.expires <= now.instant)
     }

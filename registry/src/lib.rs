@@ -8,6 +8,7 @@ mod config;
 mod instances;
 mod changes;
 mod requests;
+mod pieces;
 mod shared;
 mod heartbeats;
 mod watchers;

@@ -9,7 +9,7 @@ use proto::registry::{DeregisterRequest, Instance, InstanceState, Lease, Registe
 use crate::error::Error;
 use crate::instances::Beat;
 
-/// Limits of the registry's contract.
+/// Limits of the registry's contract; lengths in bytes.
 const LONGEST_SERVICE: usize = 63;
 const LONGEST_INSTANCE: usize = 64;
 const LONGEST_TEXT: usize = 64;
@@ -123,8 +123,8 @@ pub(crate) fn registration(request: RegisterRequest) -> Result<(Key, Registratio
         .ok()
         .filter(|address| !address.ip().is_unspecified() && address.port() != 0);
     faults.check(address.is_some(), "address", "must be an IP address that others can reach, a colon and a port");
-    faults.check(is_text(&request.version, LONGEST_TEXT), "version", "must be at most 64 characters");
-    faults.check(is_text(&request.zone, LONGEST_TEXT), "zone", "must be at most 64 characters");
+    faults.check(is_text(&request.version, LONGEST_TEXT), "version", "must be at most 64 bytes");
+    faults.check(is_text(&request.zone, LONGEST_TEXT), "zone", "must be at most 64 bytes");
     faults.check(request.weight <= MOST_WEIGHT, "weight", "must be at most 10000");
     let state = match InstanceState::try_from(request.state) {
         Ok(InstanceState::Unspecified) => Some(InstanceState::Ready),
@@ -146,7 +146,7 @@ pub(crate) fn registration(request: RegisterRequest) -> Result<(Key, Registratio
     );
     let links_fit =
         request.links.iter().all(|(scheme, link)| is_text(scheme, LONGEST_TEXT) && is_text(link, LONGEST_LINK));
-    faults.check(request.links.len() <= MOST_LINKS && links_fit, "links", "must be at most 8, of 200 characters");
+    faults.check(request.links.len() <= MOST_LINKS && links_fit, "links", "must be at most 8, of 200 bytes");
     let lease = request.time_to_live.map(|ttl| mesh::from_duration(&ttl).unwrap_or_default());
     faults.check(
         lease.is_none_or(|lease| (SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease)),
@@ -241,7 +241,7 @@ fn is_instance(id: &str) -> bool {
 }
 
 fn is_text(text: &str, longest: usize) -> bool {
-    text.chars().count() <= longest && !text.chars().any(char::is_control)
+    text.len() <= longest && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

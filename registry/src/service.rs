@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::error::Error;
 use crate::heartbeats;
 use crate::instances::Now;
+use crate::pieces;
 use crate::requests::{self, Key};
 use crate::shared::{Shared, say_down, say_up};
 use crate::watchers::Watcher;
@@ -113,8 +114,9 @@ impl Contract for RegistryService {
                 warming: self.shared.is_warming(),
             }
         });
-        if response.instances.len() > size {
-            response.instances.truncate(size);
+        let fits = pieces::fitting(&response.instances).min(size);
+        if response.instances.len() > fits {
+            response.instances.truncate(fits);
             if let Some(last) = response.instances.last() {
                 response.next_page_token =
                     mesh::page::encode(DISCOVER, &arguments, &[&last.service, &last.instance_id]);

@@ -4,6 +4,7 @@
 //! further behind, sees the last change of each instance, and past the history a
 //! reset. It never misses anything silently.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::registry::watch_response::Event;
@@ -15,13 +16,11 @@ use tonic::Status;
 
 use crate::error::Error;
 use crate::instances::Instances;
+use crate::pieces;
 use crate::shared::Shared;
 
 /// Proves to a watcher that its stream lives.
 const BOOKMARK: Duration = Duration::from_secs(5);
-
-/// Instances in one message: some 200 bytes each, far below gRPC's 4 MiB.
-const CHUNK: usize = 500;
 
 /// Where the messages of a watcher go.
 pub(crate) type Messages = mpsc::Sender<Result<WatchResponse, Status>>;
@@ -77,33 +76,34 @@ impl Watcher {
     fn catch_up(&mut self) -> Vec<WatchResponse> {
         let (revision, events) = self.shared.with(|instances| (instances.changes().revision(), self.events(instances)));
         self.applied = Some(revision);
-        events.into_iter().map(|event| self.message(revision, event)).collect()
+        events.into_iter().map(|(revision, event)| self.message(revision, event)).collect()
     }
 
-    fn events(&self, instances: &Instances) -> Vec<Event> {
+    /// The events that are missing, each with the revision that it brings the watcher to.
+    fn events(&self, instances: &Instances) -> Vec<(u64, Event)> {
         let Some(changed) = self.applied.and_then(|applied| instances.changes().since(applied)) else {
             return self.snapshot(instances);
         };
-        let followed: Vec<Instance> = changed
-            .iter()
-            .filter(|instance| self.follows(instance))
-            .map(|instance| Instance::clone(instance))
-            .collect();
-        match followed.is_empty() {
-            true => Vec::new(),
-            // One delta is one step of revisions, so it is not cut; the history bounds it.
-            false => vec![Event::Delta(Delta { changed: followed })],
-        }
+        let followed: Vec<_> = changed.into_iter().filter(|(_, instance)| self.follows(instance)).collect();
+        let (revisions, followed): (Vec<u64>, Vec<Arc<Instance>>) = followed.into_iter().unzip();
+        let mut told = 0;
+        let delta = |piece: &[Arc<Instance>]| {
+            told += piece.len();
+            let changed = piece.iter().map(|instance| Instance::clone(instance)).collect();
+            (revisions[told - 1], Event::Delta(Delta { changed }))
+        };
+        pieces::cut(&followed).into_iter().map(delta).collect()
     }
 
-    fn snapshot(&self, instances: &Instances) -> Vec<Event> {
-        let followed: Vec<Instance> = instances
-            .up()
-            .filter(|instance| self.follows(instance))
-            .map(|instance| Instance::clone(instance))
-            .collect();
-        let chunks = followed.chunks(CHUNK).map(|chunk| Event::Snapshot(Snapshot { instances: chunk.to_vec() }));
-        std::iter::once(Event::Reset(Reset {})).chain(chunks).chain([Event::SnapshotEnd(SnapshotEnd {})]).collect()
+    fn snapshot(&self, instances: &Instances) -> Vec<(u64, Event)> {
+        let followed: Vec<&Arc<Instance>> = instances.up().filter(|instance| self.follows(instance)).collect();
+        let followed: Vec<&Instance> = followed.into_iter().map(AsRef::as_ref).collect();
+        let snapshot =
+            |piece: &[&Instance]| Event::Snapshot(Snapshot { instances: piece.iter().copied().cloned().collect() });
+        let parts = pieces::cut(&followed).into_iter().map(snapshot);
+        let revision = instances.changes().revision();
+        let events = std::iter::once(Event::Reset(Reset {})).chain(parts).chain([Event::SnapshotEnd(SnapshotEnd {})]);
+        events.map(|event| (revision, event)).collect()
     }
 
     fn follows(&self, instance: &Instance) -> bool {

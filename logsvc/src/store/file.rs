@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::entry::Entry;
@@ -57,8 +58,13 @@ impl LogFile {
 
     /// Appends lines and forces them to disk. After an error the file is as before.
     pub(super) fn append(&mut self, lines: &str) -> Result<(), AppendError> {
-        if self.len > LARGEST {
-            self.rotate().map_err(AppendError::Write)?;
+        // Someone removed the file: what is written to it now would be nowhere.
+        let is_gone = self.file.metadata().map_err(AppendError::Write)?.nlink() == 0;
+        if is_gone {
+            self.reopen().map_err(AppendError::Write)?;
+        } else if self.len > LARGEST {
+            fs::rename(&self.path, self.rotated()).map_err(AppendError::Write)?;
+            self.reopen().map_err(AppendError::Write)?;
         }
         if let Err(error) = self.file.write_all(lines.as_bytes()) {
             self.file.set_len(self.len).map_err(AppendError::Sync)?;
@@ -69,8 +75,7 @@ impl LogFile {
         Ok(())
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
-        fs::rename(&self.path, self.rotated())?;
+    fn reopen(&mut self) -> io::Result<()> {
         *self = Self::open(&self.path.clone())?;
         Ok(())
     }
@@ -79,6 +84,14 @@ impl LogFile {
         let mut name = self.path.clone().into_os_string();
         name.push(".1");
         name.into()
+    }
+
+    /// Whether what stands from `start` on is a torn line of ours, and not somebody else's text.
+    fn is_ours(&mut self, start: u64) -> io::Result<bool> {
+        let mut bytes = [0; 28];
+        self.file.seek(SeekFrom::Start(start))?;
+        let read = self.file.read(&mut bytes)?;
+        Ok(begins_like_ours(&bytes[..read]))
     }
 
     fn cut_torn_line(&mut self) -> io::Result<()> {
@@ -96,12 +109,22 @@ impl LogFile {
             end = start;
         }
         if end < self.len {
+            if !self.is_ours(end)? {
+                let words = "it ends in the middle of a line and does not look like a log of ours; nothing was changed";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+            }
             self.file.set_len(end)?;
             self.file.sync_all()?;
             self.len = end;
         }
         Ok(())
     }
+}
+
+/// Whether text begins like one of our lines, however short a crash cut it.
+fn begins_like_ours(text: &[u8]) -> bool {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00.000000Z ";
+    text.iter().zip(SHAPE).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
 }
 
 /// Why lines are not on disk.

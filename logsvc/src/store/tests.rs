@@ -82,6 +82,31 @@ async fn a_line_torn_by_a_crash_is_cut_off_and_sent_again() {
 }
 
 #[tokio::test]
+async fn a_file_of_somebody_else_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letter.txt");
+    std::fs::write(&path, "Dear Sir,\nyours").unwrap();
+
+    assert!(Store::open(&path).is_err());
+
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "Dear Sir,\nyours");
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_in_a_file_also_after_someone_removed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let source = source("p1");
+    let store = Store::open(&path).unwrap();
+    store.append(source.clone(), records(&source, 1..=3)).await.unwrap();
+
+    std::fs::remove_file(&path).unwrap();
+    store.append(source.clone(), records(&source, 4..=5)).await.unwrap();
+
+    assert_eq!(lines(&path).len(), 2);
+}
+
+#[tokio::test]
 async fn two_log_services_do_not_share_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.log");

@@ -24,6 +24,8 @@ pub(super) struct Writer {
     recent: Arc<Recent>,
     /// Set once a sync failed: what the kernel dropped cannot be synced again.
     broken: bool,
+    /// Set while the disk is full, so that it is said once.
+    full: bool,
 }
 
 /// One append that is part of a commit.
@@ -45,7 +47,7 @@ impl Writer {
         }
         let excess = entries.len().saturating_sub(KEPT);
         recent.push(entries.into_iter().skip(excess));
-        Ok(Self { file, marks, recent, broken: false })
+        Ok(Self { file, marks, recent, broken: false, full: false })
     }
 
     /// Writes until nobody can append any more.
@@ -96,6 +98,9 @@ impl Writer {
         } else {
             self.file.append(lines).map_err(|error| self.failure(error))
         };
+        if outcome.is_ok() && !lines.is_empty() && std::mem::replace(&mut self.full, false) {
+            tracing::info!(target: mesh::TERMINAL, "the disk has room again: log records are stored");
+        }
         if outcome.is_err() {
             // In reverse, so that a producer with several appends ends where it began.
             for judged in commit.iter().rev() {
@@ -114,7 +119,12 @@ impl Writer {
     /// Says what failed, to the terminal: in the log it could not be written either.
     fn failure(&mut self, error: AppendError) -> Error {
         match error {
-            AppendError::Write(error) if error.kind() == io::ErrorKind::StorageFull => Error::DiskFull,
+            AppendError::Write(error) if error.kind() == io::ErrorKind::StorageFull => {
+                if !std::mem::replace(&mut self.full, true) {
+                    tracing::error!(target: mesh::TERMINAL, "the disk is full: log records wait with their senders");
+                }
+                Error::DiskFull
+            }
             AppendError::Write(error) => {
                 tracing::error!(target: mesh::TERMINAL, "could not write the log: {error}");
                 Error::StorageFailed

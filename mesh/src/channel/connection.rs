@@ -9,6 +9,7 @@ use http::{Request, Uri};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use crate::channel::answer::Answer;
@@ -27,6 +28,8 @@ pub(crate) struct Connection {
     authority: Authority,
     sender: http2::SendRequest<Body>,
     in_flight: Arc<AtomicUsize>,
+    /// Cancelled when its instance left the picture.
+    unlisted: CancellationToken,
 }
 
 /// Why a request got no answer.
@@ -59,11 +62,30 @@ impl Connection {
                 tracing::debug!("connection ended: {error}");
             }
         });
-        Ok((Self { address: address.to_owned(), authority, sender, in_flight: Arc::default() }, driver))
+        Ok((
+            Self {
+                address: address.to_owned(),
+                authority,
+                sender,
+                in_flight: Arc::default(),
+                unlisted: CancellationToken::new(),
+            },
+            driver,
+        ))
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Says that nobody should wait for this instance any more.
+    pub(crate) fn unlist(&self) {
+        self.unlisted.cancel();
+    }
+
+    /// Resolves when the instance left the picture.
+    pub(crate) async fn unlisted(&self) {
+        self.unlisted.cancelled().await;
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -67,5 +67,6 @@ impl<'a> Listed<'a> {
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
         self.balancer.remove(&self.connection);
+        self.connection.unlist();
     }
 }

@@ -56,7 +56,7 @@ impl Replay {
     }
 }
 
-/// Reads an answer whole. An answer UNAVAILABLE is an error: another instance may do better.
+/// Reads an answer whole. UNAVAILABLE is an error, so that the caller can decide about another attempt.
 pub(crate) async fn whole(answer: Answer) -> Result<Response<Body>, Status> {
     let (parts, body) = answer.into_response().into_parts();
     let collected = body.collect().await?;

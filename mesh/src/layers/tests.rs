@@ -14,7 +14,7 @@ use crate::call::Call;
 /// A service behind the whole stack: its handlers answer, panic, or never end.
 fn routes() -> Router {
     let layers = inbound().layer("decoration", from_fn(decorate));
-    assert_eq!(layers.names(), ["call", "record", "deadline", "panics", "decoration"]);
+    assert_eq!(layers.names(), ["call", "record", "deadline", "refusals", "panics", "decoration"]);
     Router::new()
         .route("/fine", post(async || Call::current().map(|call| call.caller().to_owned()).unwrap_or_default()))
         .route("/panic", post(async || -> String { panic!("on purpose") }))

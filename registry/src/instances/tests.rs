@@ -52,6 +52,22 @@ fn a_silent_instance_goes_down_when_its_lease_runs_out() {
 }
 
 #[test]
+fn a_registry_that_was_paused_itself_punishes_nobody() {
+    let (mut table, now) = (table(), Now::read());
+    table.register(key("a"), registration(1), now).unwrap();
+    table.expire(now);
+
+    assert!(table.expire(later(now, 60)).is_empty(), "it was the registry that was away");
+
+    assert!(table.expire(later(now, 61)).is_empty());
+    assert_eq!(
+        (62..80).filter(|seconds| !table.expire(later(now, *seconds)).is_empty()).count(),
+        1,
+        "silence still counts"
+    );
+}
+
+#[test]
 fn a_broken_stream_takes_its_instances_down_at_once() {
     let (mut table, now) = (table(), Now::read());
     for id in ["a", "b"] {
@@ -156,14 +172,14 @@ fn no_sequence_of_events_confuses_the_table() {
             }
             if random.bool() {
                 let before = applied;
-                for changed in table.changes().since(applied).unwrap() {
+                for (_, changed) in table.changes().since(applied).unwrap() {
                     watched.insert(changed.instance_id.clone(), changed);
                 }
                 applied = table.changes().revision();
                 assert!(applied >= before);
             }
         }
-        for changed in table.changes().since(applied).unwrap() {
+        for (_, changed) in table.changes().since(applied).unwrap() {
             watched.insert(changed.instance_id.clone(), changed);
         }
 

@@ -1,8 +1,7 @@
 //! Empties the data folder, after asking.
 
-use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -19,23 +18,60 @@ pub(crate) struct Arguments {
     yes: bool,
 }
 
+/// What the services write into the folder; nothing else is deleted.
+const OURS: [&str; 2] = ["app.log", "products.db"];
+
 /// Asks, then empties.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
-    if !folder.exists() {
-        println!("there is nothing in {}", folder.display());
+    let files = files(folder)?;
+    if files.is_empty() {
+        println!("there is nothing of Rundoo's in {}", folder.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let in_use = File::open(folder.join("app.log")).is_ok_and(|log| log.try_lock().is_err());
-    anyhow::ensure!(!in_use, "the system is running on {}; stop it first", folder.display());
+    if let Some(user) = user(folder) {
+        anyhow::bail!("process {user} is using {}; stop the system first", folder.display());
+    }
     if !arguments.yes && !agreed(&format!("This deletes every product and every log record in {}.", folder.display()))?
     {
         println!("nothing was deleted");
         return Ok(ExitCode::FAILURE);
     }
-    std::fs::remove_dir_all(folder).with_context(|| format!("could not empty {}", folder.display()))?;
+    for file in &files {
+        std::fs::remove_file(file).with_context(|| format!("could not delete {}", file.display()))?;
+    }
     println!("{} is empty", folder.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Our files in the folder, with what SQLite and rotation put beside them.
+fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.with_context(|| format!("could not read {}", folder.display()))?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_file() && OURS.iter().any(|ours| name.starts_with(ours)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// A process that has a file of the folder open, where the kernel tells.
+fn user(folder: &Path) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let open = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        let is_inside = |file: PathBuf| std::fs::read_link(file).is_ok_and(|file| file.starts_with(&folder));
+        if open.map(|file| file.path()).any(is_inside) {
+            return Some(process.file_name().to_string_lossy().into_owned());
+        }
+    }
+    None
 }
 
 fn agreed(question: &str) -> anyhow::Result<bool> {
