@@ -194,11 +194,40 @@ async fn a_silent_instance_goes_down_when_its_lease_runs_out_and_comes_back() ->
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stopped_service_says_goodbye() -> anyhow::Result<()> {
-    let mut system = System::start().await?;
+async fn a_registry_that_was_stopped_for_longer_than_a_lease_takes_nobody_down() -> anyhow::Result<()> {
+    let mut system =
+        System::with(Options { settings: vec![("REGISTRY_LEASE_SECONDS", "1".into())], ..Options::default() }).await?;
 
-    system.stop(ANY).await?;
+    system.process(Role::Registry)?.signal(rustix::process::Signal::STOP)?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    system.process(Role::Registry)?.signal(rustix::process::Signal::CONT)?;
+    system.ready().await;
+    // Longer than a lease, in which whoever is alive must have been heard.
+    tokio::time::sleep(Duration::from_secs(2)).await;
 
-    assert_eq!(down(&system, "productsvc").await?.down_reason(), DownReason::Deregistered);
+    let request = DiscoverRequest { include_down: true, ..Default::default() };
+    let listed = system.registry().discover(request).await?.into_inner().instances;
+    let down: Vec<&Instance> = listed.iter().filter(|instance| instance.state() == InstanceState::Down).collect();
+    assert!(down.is_empty() && listed.len() == 4, "{down:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_service_says_goodbye_and_nothing_after_it() -> anyhow::Result<()> {
+    // Beats every third of a second, so that one falls into each stop.
+    let mut system =
+        System::with(Options { settings: vec![("REGISTRY_LEASE_SECONDS", "1".into())], ..Options::default() }).await?;
+
+    for _ in 0..5 {
+        system.stop(ANY).await?;
+        system.launch(ANY).await?;
+        system.ready().await;
+    }
+
+    let request = DiscoverRequest { service: "productsvc".into(), include_down: true, ..Default::default() };
+    let listed = system.registry().discover(request).await?.into_inner().instances;
+    let reasons: Vec<DownReason> =
+        listed.iter().filter(|instance| instance.state() == InstanceState::Down).map(Instance::down_reason).collect();
+    assert_eq!(reasons, [DownReason::Deregistered; 5]);
     Ok(())
 }

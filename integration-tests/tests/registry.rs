@@ -181,3 +181,37 @@ async fn the_terminal_shows_who_comes_and_goes_and_the_heartbeats() -> anyhow::R
     assert!(!system.app_log().contains("heartbeats in the last"), "heartbeats are for the terminal: {terminal}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_heavy_instances_are_told_in_pieces_that_fit() -> anyhow::Result<()> {
+    let system = only_registry().await?;
+    let mut registry = system.registry();
+    let heavy = |n: usize| RegisterRequest {
+        metadata: [("facts".to_owned(), "x".repeat(4000))].into(),
+        links: (0..8).map(|n| (format!("link{n}"), "y".repeat(200))).collect(),
+        time_to_live: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+        ..registration(&format!("heavy-{n:04}"))
+    };
+    let watching = WatchRequest { services: vec!["tests".into()], ..Default::default() };
+    let mut early = registry.watch(watching.clone()).await?.into_inner();
+    snapshot(&mut early).await?;
+    for n in 0..900 {
+        registry.register(heavy(n)).await?;
+    }
+
+    let mut late = registry.watch(watching).await?.into_inner();
+    let (instances, _) = snapshot(&mut late).await?;
+    let mut told = BTreeSet::new();
+    while told.len() < 900 {
+        told.extend(delta(&mut early).await?.1.into_iter().map(|(id, _)| id));
+    }
+    let page = registry
+        .discover(DiscoverRequest { service: "tests".into(), page_size: 1000, ..Default::default() })
+        .await?
+        .into_inner();
+
+    assert_eq!(instances.len(), 900);
+    assert_eq!(told, instances);
+    assert!(!page.instances.is_empty() && !page.next_page_token.is_empty());
+    Ok(())
+}

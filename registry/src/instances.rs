@@ -58,6 +58,8 @@ pub(crate) struct Instances {
     default_lease: Duration,
     /// When leases were last looked at.
     swept: Option<Instant>,
+    /// When the last pause of the registry itself ended.
+    paused_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Instances {
             next_incarnation: first_incarnation,
             default_lease,
             swept: None,
+            paused_until: None,
         }
     }
 
@@ -146,22 +149,36 @@ impl Instances {
     }
 
     /// Takes down whatever a broken heartbeat stream renewed last.
+    ///
+    /// Shortly after a pause it is no proof of death: whoever waited in vain for
+    /// answers gave the stream up. Then the lease decides.
     pub(crate) fn close(&mut self, stream: StreamId, now: Now) -> Vec<Arc<Instance>> {
+        self.notice_pause(now);
+        let lease = self.default_lease;
+        if self.paused_until.is_some_and(|end| now.instant.saturating_duration_since(end) < lease) {
+            return Vec::new();
+        }
         self.take_down(DownReason::ConnectionLost, now, |entry| entry.stream == Some(stream))
     }
 
     /// Takes down whoever was silent for its lease, and forgets who is DOWN for long.
-    ///
-    /// When this table itself was not looked at for longer than `PAUSE`, nobody could
-    /// renew: all leases are longer by that time.
     pub(crate) fn expire(&mut self, now: Now) -> Vec<Arc<Instance>> {
-        let swept = self.swept.replace(now.instant).unwrap_or(now.instant);
+        self.notice_pause(now);
+        self.swept = Some(now.instant);
+        self.forget(now);
+        self.take_down(DownReason::LeaseExpired, now, |entry| entry.expires <= now.instant)
+    }
+
+    /// When nobody looked at the leases for longer than `PAUSE`, nobody could renew
+    /// them either: all are longer by that time.
+    fn notice_pause(&mut self, now: Now) {
+        let Some(swept) = self.swept else { return };
         let paused = now.instant.saturating_duration_since(swept);
         if paused > PAUSE {
             self.entries.values_mut().for_each(|entry| entry.expires += paused);
+            self.paused_until = Some(now.instant);
+            self.swept = Some(now.instant);
         }
-        self.forget(now);
-        self.take_down(DownReason::LeaseExpired, now, |entry| entry.expires <= now.instant)
     }
 
     fn take_down(&mut self, reason: DownReason, now: Now, is_gone: impl Fn(&Entry) -> bool) -> Vec<Arc<Instance>> {

@@ -54,9 +54,11 @@ fn a_silent_instance_goes_down_when_its_lease_runs_out() {
 #[test]
 fn a_registry_that_was_paused_itself_punishes_nobody() {
     let (mut table, now) = (table(), Now::read());
-    table.register(key("a"), registration(1), now).unwrap();
+    let granted = table.register(key("a"), registration(1), now).unwrap();
+    table.beat(&beat("a", granted.incarnation), StreamId(1), now);
     table.expire(now);
 
+    assert!(table.close(StreamId(1), later(now, 60)).is_empty(), "whoever gave the stream up has waited in vain");
     assert!(table.expire(later(now, 60)).is_empty(), "it was the registry that was away");
 
     assert!(table.expire(later(now, 61)).is_empty());
