@@ -42,6 +42,8 @@ pub(crate) enum Silence {
     Busy,
     /// It cannot reach its database.
     NoDatabase,
+    /// It has no room to write to.
+    DiskFull,
 }
 
 /// Why a page cannot be shown.
@@ -79,6 +81,7 @@ impl Failure {
         let reason = Refusal::reason(status).unwrap_or_default();
         let silence = match (status.code(), reason.as_str()) {
             (_, "DATABASE_AWAY") => Silence::NoDatabase,
+            (_, "DISK_FULL") => Silence::DiskFull,
             (_, "DATABASE_BUSY") | (Code::ResourceExhausted, _) => Silence::Busy,
             (Code::DeadlineExceeded, _) => Silence::Slow,
             // No service of ours answers UNKNOWN or CANCELLED; a broken connection does.
@@ -141,6 +144,11 @@ impl Failure {
             }
             Failure::Unanswered { silence: Silence::NoDatabase, backend, .. } => {
                 format!("The {backend} runs, but cannot reach its database. Nothing is lost.")
+            }
+            Failure::Unanswered { silence: Silence::DiskFull, backend, .. } => {
+                format!(
+                    "The {backend}'s disk is full, so nothing can be changed until someone makes room. Reading works."
+                )
             }
             Failure::NoSuchPage => "The address may be mistyped, or the page has moved.".into(),
             Failure::NoSuchProduct => "It never was, or the address is mistyped. Search for it by name or SKU.".into(),

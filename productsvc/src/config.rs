@@ -63,10 +63,12 @@ impl Settings for Config {
 
 /// How to import.
 ///
-/// The exit code is 0 when every row is in, 2 when some were refused, and 1 when
-/// the import failed.
+/// The exit code is 0 when every row is in, 2 when some were refused, 3 when
+/// nothing was done because the catalogue is not new, and 1 when the import failed.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Exit code: 0 all rows are in, 2 some were refused, 1 the import failed.")]
+#[command(
+    after_help = "Exit code: 0 all rows are in, 2 some were refused, 3 the catalogue is not new, 1 the import failed."
+)]
 pub struct ImportArguments {
     /// The CSV file: UTF-8, with a header that has the columns name, category and sku in any order
     #[arg(value_name = "FILE.csv")]

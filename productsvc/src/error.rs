@@ -77,6 +77,9 @@ pub enum Error {
     /// The database cannot be reached.
     #[error("the database cannot be reached")]
     DatabaseAway,
+    /// Nothing can be written until there is room.
+    #[error("the disk of the database is full")]
+    DiskFull,
     /// The process stops; the call can go on elsewhere.
     #[error("the product service is stopping")]
     Stopping,
@@ -130,6 +133,10 @@ impl From<Error> for Status {
             Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
             Error::DatabaseBusy => refuse(Code::DeadlineExceeded, ErrorReason::DatabaseBusy),
             Error::DatabaseAway => refuse(Code::Unavailable, ErrorReason::DatabaseAway),
+            Error::DiskFull => {
+                tracing::error!("could not write: {error}");
+                refuse(Code::ResourceExhausted, ErrorReason::DiskFull)
+            }
             Error::Stopping => {
                 Refusal::new(Code::Unavailable, DOMAIN, ErrorReason::Stopping.as_str_name(), error.to_string())
             }

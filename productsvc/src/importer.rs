@@ -34,6 +34,9 @@ type Client = ProductServiceClient<mesh::Channel>;
 /// How long we wait for a product service that is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The exit code of `--only-if-new` on a catalogue that is not.
+const NOT_NEW: u8 = 3;
+
 /// How often we look whether it is back.
 const RETRY_PERIOD: Duration = Duration::from_millis(300);
 
@@ -49,11 +52,22 @@ pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<Ex
         say(&format!("the column {column:?} is ignored: a product has name, category and sku"));
     }
 
+    if survey.blank > 0 {
+        say(&format!("{} rows without any text are skipped", survey.blank));
+    }
+
     let client = Client::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
     let mut sending =
         Sending { client: client.clone(), file, options: options(&arguments), bar: bar(survey.bytes), furthest: 0 };
-    let answer = sending.until_answered().await?;
+    let answer = sending.until_answered().await;
     sending.bar.finish_and_clear();
+    let answer = match answer {
+        Err(error) if error.is::<NotNew>() => {
+            say(&error.to_string());
+            return Ok(ExitCode::from(NOT_NEW));
+        }
+        answer => answer?,
+    };
 
     let job = answer.job.context("the product service answered without a job")?;
     let refused = job.refused;
@@ -106,7 +120,7 @@ impl Sending<'_> {
                 Err(status) => status,
             };
             if !passes(&status) {
-                bail!("{}", plainly(&status));
+                return Err(plainly(&status));
             }
             if self.furthest > before {
                 waiting_since = None;
@@ -158,15 +172,18 @@ fn passes(status: &Status) -> bool {
     }
 }
 
-fn plainly(status: &Status) -> String {
+/// The catalogue has held products, and only a new one was to be filled.
+#[derive(Debug, thiserror::Error)]
+#[error("the catalogue is not new: nothing was imported")]
+struct NotNew;
+
+fn plainly(status: &Status) -> anyhow::Error {
     match Refusal::reason(status) {
-        Some(reason) if is(&reason, ErrorReason::CatalogueNotNew) => {
-            "the catalogue is not new: nothing was imported".to_owned()
-        }
+        Some(reason) if is(&reason, ErrorReason::CatalogueNotNew) => NotNew.into(),
         Some(reason) if is(&reason, ErrorReason::RequestIdReused) => {
-            "this request id belongs to another import: leave it out, or repeat that one exactly".to_owned()
+            anyhow::anyhow!("this request id belongs to another import: leave it out, or repeat that one exactly")
         }
-        _ => format!("the product service refused: {}", status.message()),
+        _ => anyhow::anyhow!("the product service refused: {}", status.message()),
     }
 }
 

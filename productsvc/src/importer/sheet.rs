@@ -15,7 +15,7 @@ use crate::importer::lines::{END, LONGEST_RECORD, Lines};
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SheetError {
-    #[error("could not read the file: {0}")]
+    #[error("could not read the file")]
     Io(#[from] std::io::Error),
     #[error("the file is empty: it needs a header with the columns name, category and sku")]
     Empty,
@@ -46,6 +46,8 @@ pub(super) struct Survey {
     pub(super) bytes: u64,
     /// Columns that are none of a product's.
     pub(super) ignored: Vec<String>,
+    /// Rows without any text, which are skipped.
+    pub(super) blank: u64,
 }
 
 /// More faults than these are not listed: the first few show the pattern.
@@ -67,7 +69,7 @@ pub(super) fn survey(path: &Path) -> Result<Survey, SheetError> {
             }
         }
     }
-    Ok(Survey { bytes: sheet.bytes_read(), ignored: std::mem::take(&mut sheet.ignored) })
+    Ok(Survey { bytes: sheet.bytes_read(), blank: sheet.blank, ignored: std::mem::take(&mut sheet.ignored) })
 }
 
 /// A CSV file that is being read.
@@ -76,6 +78,7 @@ pub(super) struct Sheet {
     columns: Columns,
     width: usize,
     ignored: Vec<String>,
+    blank: u64,
     record: ByteRecord,
 }
 
@@ -98,7 +101,7 @@ impl Sheet {
         let reader =
             ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(Lines::new(file));
         let columns = Columns { name: 0, category: 0, sku: 0 };
-        let mut sheet = Self { reader, columns, width: 0, ignored: Vec::new(), record: ByteRecord::new() };
+        let mut sheet = Self { reader, columns, width: 0, ignored: Vec::new(), blank: 0, record: ByteRecord::new() };
         sheet.read_header()?;
         Ok(sheet)
     }
@@ -113,6 +116,7 @@ impl Sheet {
         loop {
             let Some(line) = self.next_record()? else { return Ok(None) };
             if self.record.iter().all(<[u8]>::is_empty_text) {
+                self.blank += 1;
                 continue;
             }
             let extra = self.record.iter().skip(self.width);

@@ -94,6 +94,8 @@ fn from_database(cause: &dyn DatabaseError, error: &sqlx::Error) -> Failure {
         // The low byte is the primary code: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
         return match code.parse::<u32>().map(|code| code & 0xff) {
             Ok(5 | 6) => Failure::Busy,
+            // SQLITE_FULL
+            Ok(13) => Failure::Refused(Error::DiskFull),
             _ => Failure::Refused(Error::Internal(error.to_string())),
         };
     }
@@ -102,6 +104,8 @@ fn from_database(cause: &dyn DatabaseError, error: &sqlx::Error) -> Failure {
         "40001" | "40P01" => Failure::Conflict,
         // too_many_connections, lock_not_available
         "53300" | "55P03" => Failure::Busy,
+        // disk_full
+        "53100" => Failure::Refused(Error::DiskFull),
         // Class 08, connections; 57P01 to 57P03, the server stops or starts.
         code if code.starts_with("08") || code.starts_with("57P0") => Failure::Refused(Error::DatabaseAway),
         _ => Failure::Refused(Error::Internal(error.to_string())),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction};
 
 use crate::store::failure::OpenError;
 
@@ -75,7 +75,14 @@ impl SqliteFile {
 
         let pool =
             || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).test_before_acquire(false);
-        let writer = pool().max_connections(1).min_connections(1).idle_timeout(None).connect_with(writing).await?;
+        // SQLite ends a transaction by itself when the disk is full or fails; the driver
+        // still believes in it then. Such a connection is not used again.
+        let writer = pool()
+            .max_connections(1)
+            .idle_timeout(None)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(writing)
+            .await?;
         let readers = pool().max_connections(MOST_READERS).idle_timeout(IDLE_TIMEOUT).connect_with(reading).await?;
         Ok(Self { writer, readers })
     }

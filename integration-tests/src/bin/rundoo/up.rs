@@ -25,6 +25,9 @@ pub(crate) use changes::sentence;
 /// A service that does not serve after this has a problem that waiting does not solve.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The exit code of an import with `--only-if-new` into a catalogue that is not.
+const CATALOGUE_NOT_NEW: i32 = 3;
+
 /// The lines of a dead process that are shown.
 const LAST_LINES: usize = 8;
 
@@ -101,6 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn start(fleet: &mut Fleet, arguments: &Arguments) -> anyhow::Result<()> {
+    let file = seed_file(&arguments.seed)?;
     let binaries = binaries::folder()?;
     let folder = std::env::current_dir()?;
     let program = |name: &str| {
@@ -127,7 +131,10 @@ async fn start(fleet: &mut Fleet, arguments: &Arguments) -> anyhow::Result<()> {
         program("portal").set("PORTAL_LISTEN", arguments.portal).set("PORTAL_HTTP_LISTEN", arguments.portal_http);
     fleet.start("portal", portal).await?;
     wait_for_pages(arguments).await?;
-    seed(arguments, &binaries, &folder).await
+    match file {
+        Some(file) => seed(&file, arguments.registry, &binaries, &folder).await,
+        None => Ok(()),
+    }
 }
 
 impl Fleet {
@@ -175,27 +182,34 @@ async fn wait_for_pages(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Fills a catalogue that has never held a product.
-async fn seed(arguments: &Arguments, binaries: &Path, folder: &Path) -> anyhow::Result<()> {
-    let file = match arguments.seed.as_str() {
-        "none" => return Ok(()),
+/// The file that a new catalogue is filled with, if any; it must be there before anything starts.
+fn seed_file(seed: &str) -> anyhow::Result<Option<PathBuf>> {
+    let file = match seed {
+        "none" => return Ok(None),
         "sample" => binaries::root().join("productsvc/sample/catalogue.csv"),
-        file => PathBuf::from(file),
+        file => std::path::absolute(file)?,
     };
+    anyhow::ensure!(file.is_file(), "there is no file {} to fill a new catalogue with", file.display());
+    Ok(Some(file))
+}
+
+/// Fills a catalogue that has never held a product.
+async fn seed(file: &Path, registry: SocketAddr, binaries: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut import = Program::new(binaries, "productsvc", folder)
         .label("import")
         .argument("import")
         .argument(file.display().to_string())
         .argument("--only-if-new")
-        .set("RUNDOO_REGISTRY", arguments.registry)
+        .set("RUNDOO_REGISTRY", registry)
         .start()?;
     let status = import.wait().await?;
+    if status.code() == Some(CATALOGUE_NOT_NEW) {
+        return Ok(());
+    }
     // What it said last may still be in the pipe.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    if status.success() || !import.output().to_lowercase().contains("has held") {
-        for text in import.output().lines() {
-            say::line("import", text);
-        }
+    for text in import.output().lines() {
+        say::line("import", text);
     }
     Ok(())
 }
