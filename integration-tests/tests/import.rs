@@ -172,7 +172,7 @@ async fn an_import_is_applied_once_for_its_request_id_and_only_if_new_when_that_
         let (code, other) = import(&system, &sample, &["--request-id", &id]).await?;
         assert!(code == Some(1) && other.contains("this request id belongs to another import"), "{other}");
         let (code, refused) = import(&system, &sample, &["--only-if-new"]).await?;
-        assert!(code == Some(1) && refused.contains("the catalogue is not new: nothing was imported"), "{refused}");
+        assert!(code == Some(3) && refused.contains("the catalogue is not new: nothing was imported"), "{refused}");
         assert_eq!(catalogue::read(&system).await?, changed);
 
         let (code, output) = import(&system, &sample, &[]).await?;

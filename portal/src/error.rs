@@ -115,6 +115,7 @@ impl Failure {
     /// What happened, as a headline.
     pub(crate) fn headline(&self) -> String {
         match self {
+            Failure::Unanswered { silence: Silence::DiskFull, backend, .. } => format!("The {backend}'s disk is full"),
             Failure::Unanswered { backend, .. } => format!("The {backend} is not answering right now"),
             Failure::NoSuchPage => "There is no such page".into(),
             Failure::NoSuchProduct => "There is no such product".into(),
@@ -146,9 +147,7 @@ impl Failure {
                 format!("The {backend} runs, but cannot reach its database. Nothing is lost.")
             }
             Failure::Unanswered { silence: Silence::DiskFull, backend, .. } => {
-                format!(
-                    "The {backend}'s disk is full, so nothing can be changed until someone makes room. Reading works."
-                )
+                format!("The {backend} can save nothing until someone makes room. What was saved before is safe.")
             }
             Failure::NoSuchPage => "The address may be mistyped, or the page has moved.".into(),
             Failure::NoSuchProduct => "It never was, or the address is mistyped. Search for it by name or SKU.".into(),
@@ -235,6 +234,14 @@ mod tests {
         let status = Refusal::new(Code::Unavailable, "products.rundoo", "DATABASE_AWAY", "no").into_status();
         let failure = Failure::of(Backend::Catalogue, &status);
         assert!(failure.text().contains("cannot reach its database"));
+    }
+
+    #[test]
+    fn a_full_disk_is_a_503_that_says_so() {
+        let status = Refusal::new(Code::ResourceExhausted, "products.rundoo", "DISK_FULL", "no").into_status();
+        let failure = Failure::of(Backend::Catalogue, &status);
+        assert_eq!(failure.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(failure.headline(), "The product catalogue's disk is full");
     }
 
     #[test]

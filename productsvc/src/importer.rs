@@ -52,10 +52,6 @@ pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<Ex
         say(&format!("the column {column:?} is ignored: a product has name, category and sku"));
     }
 
-    if survey.blank > 0 {
-        say(&format!("{} rows without any text are skipped", survey.blank));
-    }
-
     let client = Client::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
     let mut sending =
         Sending { client: client.clone(), file, options: options(&arguments), bar: bar(survey.bytes), furthest: 0 };
@@ -71,7 +67,7 @@ pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<Ex
 
     let job = answer.job.context("the product service answered without a job")?;
     let refused = job.refused;
-    let report = Report { client, job, first: answer.refusals, file, elapsed: begun.elapsed() };
+    let report = Report { client, job, first: answer.refusals, file, empty: survey.empty, elapsed: begun.elapsed() };
     report.print(arguments.refused.as_deref()).await?;
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -24,6 +24,8 @@ pub(super) struct Report<'a> {
     /// Its first refused rows.
     pub(super) first: Vec<ImportRefusal>,
     pub(super) file: &'a Path,
+    /// Rows of the file that were not sent, being empty.
+    pub(super) empty: u64,
     pub(super) elapsed: Duration,
 }
 
@@ -40,6 +42,11 @@ impl Report<'_> {
         ];
         for (what, count) in counts {
             text.push_str(&format!("  {what:<10}{count:>9}\n"));
+        }
+        match self.empty {
+            0 => {}
+            1 => text.push_str("  1 empty row was skipped\n"),
+            empty => text.push_str(&format!("  {empty} empty rows were skipped\n")),
         }
         if job.refused > 0 {
             text.push('\n');

@@ -15,8 +15,9 @@ use crate::importer::lines::{END, LONGEST_RECORD, Lines};
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SheetError {
-    #[error("could not read the file")]
-    Io(#[from] std::io::Error),
+    // It says its cause itself, also among several; as a source it would be said twice.
+    #[error("could not read the file: {0}")]
+    Io(std::io::Error),
     #[error("the file is empty: it needs a header with the columns name, category and sku")]
     Empty,
     #[error("the file is UTF-16: save it as \"CSV UTF-8\" and import it again")]
@@ -39,6 +40,12 @@ pub(super) enum SheetError {
     Several(Vec<SheetError>),
 }
 
+impl From<std::io::Error> for SheetError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// What is known of a file that can be read to its end.
 #[derive(Debug)]
 pub(super) struct Survey {
@@ -46,8 +53,8 @@ pub(super) struct Survey {
     pub(super) bytes: u64,
     /// Columns that are none of a product's.
     pub(super) ignored: Vec<String>,
-    /// Rows without any text, which are skipped.
-    pub(super) blank: u64,
+    /// How many rows are skipped, being empty.
+    pub(super) empty: u64,
 }
 
 /// More faults than these are not listed: the first few show the pattern.
@@ -69,7 +76,7 @@ pub(super) fn survey(path: &Path) -> Result<Survey, SheetError> {
             }
         }
     }
-    Ok(Survey { bytes: sheet.bytes_read(), blank: sheet.blank, ignored: std::mem::take(&mut sheet.ignored) })
+    Ok(Survey { bytes: sheet.bytes_read(), empty: sheet.empty, ignored: std::mem::take(&mut sheet.ignored) })
 }
 
 /// A CSV file that is being read.
@@ -78,7 +85,7 @@ pub(super) struct Sheet {
     columns: Columns,
     width: usize,
     ignored: Vec<String>,
-    blank: u64,
+    empty: u64,
     record: ByteRecord,
 }
 
@@ -101,7 +108,7 @@ impl Sheet {
         let reader =
             ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(Lines::new(file));
         let columns = Columns { name: 0, category: 0, sku: 0 };
-        let mut sheet = Self { reader, columns, width: 0, ignored: Vec::new(), blank: 0, record: ByteRecord::new() };
+        let mut sheet = Self { reader, columns, width: 0, ignored: Vec::new(), empty: 0, record: ByteRecord::new() };
         sheet.read_header()?;
         Ok(sheet)
     }
@@ -116,7 +123,7 @@ impl Sheet {
         loop {
             let Some(line) = self.next_record()? else { return Ok(None) };
             if self.record.iter().all(<[u8]>::is_empty_text) {
-                self.blank += 1;
+                self.empty += 1;
                 continue;
             }
             let extra = self.record.iter().skip(self.width);
@@ -310,13 +317,20 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_file_says_its_cause_once() {
+        let missing = survey(Path::new("/nope.csv")).map(|_| ()).unwrap_err();
+        let message = format!("{:#}", anyhow::Error::from(missing));
+        assert_eq!(message.matches("No such file").count(), 1, "{message}");
+    }
+
+    #[test]
     fn a_survey_names_every_crooked_row_and_the_ignored_columns() {
         let crooked = file(b"name,category,sku\na,b,c,d\na,b,c\na,b,c,d\n");
         let message = survey(crooked.path()).unwrap_err().to_string();
         assert!(message.contains("line 2") && message.contains("line 4") && !message.contains("line 3"), "{message}");
 
-        let good = file(b"name,category,sku,price\na,b,c,1\n");
+        let good = file(b"name,category,sku,price\na,b,c,1\n,,,\n");
         let survey = survey(good.path()).unwrap();
-        assert_eq!((survey.ignored, survey.bytes), (vec!["price".to_owned()], 32));
+        assert_eq!((survey.ignored, survey.bytes, survey.empty), (vec!["price".to_owned()], 36, 1));
     }
 }

@@ -1,6 +1,8 @@
 //! The store on a SQLite file of its own. The same sentences hold on PostgreSQL
 //! and through the wire; the integration tests check them there.
 
+mod full_disk;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -369,18 +371,4 @@ async fn pages_are_found_by_id_not_by_sorting() {
 
     let plan: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
     assert_eq!(plan, ["SEARCH products USING INTEGER PRIMARY KEY (rowid<?)"]);
-}
-
-#[tokio::test]
-async fn a_transaction_that_the_database_ended_by_itself_spoils_no_later_one() {
-    let it = fixture().await;
-    let mut admin = <sqlx::SqliteConnection as sqlx::Connection>::connect(&it.url).await.unwrap();
-    let trigger = "CREATE TRIGGER full BEFORE INSERT ON products WHEN NEW.sku = 'FULL'
-        BEGIN SELECT RAISE(ROLLBACK, 'as when the disk is full'); END";
-    sqlx::query(trigger).execute(&mut admin).await.unwrap();
-
-    for _ in 0..3 {
-        assert!(it.store.create(&draft("Hammer", "FULL"), None, soon()).await.is_err());
-        it.create("Hammer", &Uuid::new_v4().to_string()).await;
-    }
 }
