@@ -182,6 +182,21 @@ impl Process {
         Ok(kill_process(pid, signal)?)
     }
 
+    /// Stops it where it stands, as a hang would: SIGSTOP, until SIGCONT.
+    ///
+    /// Returns once every thread has stopped: the signal alone is only on its way.
+    pub async fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        let pid = self.pid.context("it has no process id")?;
+        let has_stopped = |task: std::fs::DirEntry| {
+            std::fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| stat.contains(") T "))
+        };
+        while !std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten().all(has_stopped) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
     /// Ends it as a crash would: SIGKILL.
     pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.with_context(|| format!("could not kill {}", self.label))

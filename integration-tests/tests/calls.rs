@@ -26,7 +26,7 @@ async fn the_caller_gets_its_request_id_back_also_with_a_refusal() -> anyhow::Re
 async fn a_call_to_a_service_that_hangs_ends_at_its_deadline() -> anyhow::Result<()> {
     let mut system = System::start().await?;
     system.products().list_products(ListProductsRequest::default()).await?;
-    system.process(Role::Products(0))?.signal(rustix::process::Signal::STOP)?;
+    system.process(Role::Products(0))?.freeze().await?;
 
     let mut request = Request::new(ListProductsRequest::default());
     request.set_timeout(Duration::from_millis(200));

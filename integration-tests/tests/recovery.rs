@@ -184,7 +184,7 @@ async fn a_silent_instance_goes_down_when_its_lease_runs_out_and_comes_back() ->
     let mut system =
         System::with(Options { settings: vec![("REGISTRY_LEASE_SECONDS", "1".into())], ..Options::default() }).await?;
 
-    system.process(ANY)?.signal(rustix::process::Signal::STOP)?;
+    system.process(ANY)?.freeze().await?;
     let gone = eventually("it is DOWN", async || down(&system, "productsvc").await).await;
     system.process(ANY)?.signal(rustix::process::Signal::CONT)?;
 
@@ -198,7 +198,7 @@ async fn a_registry_that_was_stopped_for_longer_than_a_lease_takes_nobody_down()
     let mut system =
         System::with(Options { settings: vec![("REGISTRY_LEASE_SECONDS", "1".into())], ..Options::default() }).await?;
 
-    system.process(Role::Registry)?.signal(rustix::process::Signal::STOP)?;
+    system.process(Role::Registry)?.freeze().await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
     system.process(Role::Registry)?.signal(rustix::process::Signal::CONT)?;
     system.ready().await;

@@ -36,8 +36,8 @@ use crate::task::Tasks;
 /// How long a call waits for a connection that may be being opened before it fails in words.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// How often one call is sent at most.
-const ATTEMPTS: usize = 3;
+/// How often one call is tried at most, connections that were closed already included (gRFC A6 caps at 5 too).
+const ATTEMPTS: usize = 5;
 
 /// A balanced connection to all instances of one service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -123,17 +123,13 @@ impl Channel {
     }
 
     /// Sends a request once; one that a connection did not take goes to another.
-    async fn send_once(&self, request: Request<Body>) -> Result<Answer, Status> {
-        self.send_over(self.connection().await?, request).await
-    }
-
-    async fn send_over(&self, mut connection: Arc<Connection>, mut request: Request<Body>) -> Result<Answer, Status> {
+    async fn send_once(&self, mut request: Request<Body>) -> Result<Answer, Status> {
         for _ in 0..ATTEMPTS {
+            let connection = self.connection().await?;
             match connection.send(request).await {
                 Ok(answer) => return Ok(answer),
                 Err(SendError::Unsent(unsent)) => {
                     self.0.balancer.remove(&connection);
-                    connection = self.connection().await?;
                     request = *unsent;
                 }
                 Err(SendError::Lost(cause)) => return Err(self.lost(&connection, &cause)),
@@ -153,8 +149,14 @@ impl Channel {
         for _ in 0..ATTEMPTS {
             let connection = self.connection().await?;
             let attempt = async {
-                let answer = self.send_over(connection.clone(), replay.request()).await?;
-                replay::whole(answer.until(deadline)).await
+                match connection.send(replay.request()).await {
+                    Ok(answer) => replay::whole(answer.until(deadline)).await,
+                    Err(SendError::Unsent(_)) => {
+                        self.0.balancer.remove(&connection);
+                        Err(self.lost(&connection, &"it was closed before the request was sent"))
+                    }
+                    Err(SendError::Lost(cause)) => Err(self.lost(&connection, &cause)),
+                }
             };
             // An instance that left the picture may never answer: another one will.
             let whole = tokio::select! {

@@ -172,9 +172,11 @@ impl Registration {
             return Status::unavailable("the stream was not opened");
         }
         let mut client = RegistryServiceClient::new(self.registry.clone());
-        let mut answers = match client.heartbeat(ReceiverStream::new(sent)).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return status,
+        let opened = tokio::time::timeout(ANSWER_TIMEOUT, client.heartbeat(ReceiverStream::new(sent))).await;
+        let mut answers = match opened {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return status,
+            Err(_) => return Status::unavailable("the registry does not answer"),
         };
         loop {
             match tokio::time::timeout(period * 2, answers.message()).await {
