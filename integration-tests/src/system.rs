@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
 use proto::logs::log_service_client::LogServiceClient;
@@ -266,10 +267,26 @@ impl System {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on, given out once.
+///
+/// It lies below the ports that the kernel gives to whoever asks for any, so that no
+/// neighbour is given it between this look and its use.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(loopback(0))?.local_addr()?.port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes begin at different places; a thousand ports are far more than one needs.
+    let start = std::process::id() % (PORTS.end - PORTS.start);
+    for _ in 0..1000 {
+        let step = start + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(PORTS.start + step % (PORTS.end - PORTS.start))?;
+        if TcpListener::bind(loopback(port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no free port in {PORTS:?}")
 }
+
+/// Linux gives out 32768 and above.
+const PORTS: std::ops::Range<u32> = 20_000..32_000;
 
 /// An address of this machine that no other reaches.
 pub fn loopback(port: u16) -> SocketAddr {
