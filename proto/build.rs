@@ -11,6 +11,10 @@ type Error = Box<dyn std::error::Error>;
 /// The packages, each behind the cargo feature of the same name.
 const PACKAGES: [&str; 4] = ["logs", "mesh", "products", "registry"];
 
+/// Messages that a server sends to many at once, and the type that it sends them as.
+const ENCODED: [(&str, &str); 1] =
+    [(".rundoo.registry.v1.WatchResponse", "crate::encoded::Encoded<crate::registry::WatchResponse>")];
+
 fn main() -> Result<(), Error> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     println!("cargo::rerun-if-changed={}", root.join("rundoo").display());
@@ -33,12 +37,21 @@ fn generate(root: &Path, package: &str) -> Result<(), Error> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     std::fs::write(out.join(format!("{package}.bin")), compiler.encode_file_descriptor_set())?;
 
-    tonic_prost_build::configure()
-        .emit_rerun_if_changed(false)
-        // Google's HTTP rules are read from the descriptors, never as Rust types.
-        .extern_path(".google.api", "()")
-        .out_dir(&out)
-        .compile_fds(compiler.file_descriptor_set())?;
+    // Google's HTTP rules are read from the descriptors, never as Rust types.
+    let configure = || tonic_prost_build::configure().emit_rerun_if_changed(false).extern_path(".google.api", "()");
+    configure().build_server(false).out_dir(&out).compile_fds(compiler.file_descriptor_set())?;
+
+    // The server apart, so that what it sends to many may be a message that was encoded before.
+    let servers = out.join("server");
+    std::fs::create_dir_all(&servers)?;
+    let own = |message: &str| format!(".rundoo.{package}.v1{message}");
+    let mut server = configure().build_client(false).extern_path(own(""), format!("crate::{package}"));
+    for (message, encoded) in ENCODED {
+        if message.starts_with(&own(".")) {
+            server = server.extern_path(message, encoded);
+        }
+    }
+    server.out_dir(&servers).compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }
 

@@ -58,7 +58,7 @@ async fn a_killed_product_service_is_down_with_the_reason_and_the_portal_says_so
     let mut system = System::start().await?;
     let mut watch = system
         .registry()
-        .watch(WatchRequest { services: vec!["productsvc".into()], ..Default::default() })
+        .watch(tokio_stream::once(WatchRequest { services: vec!["productsvc".into()], ..Default::default() }))
         .await?
         .into_inner();
 

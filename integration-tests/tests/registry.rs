@@ -5,19 +5,24 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use harness::system::{Options, Role, System};
 use mesh::Refusal;
+use proto::registry::command::Order;
 use proto::registry::watch_response::Event;
 use proto::registry::{
-    DeregisterRequest, DiscoverRequest, HeartbeatRequest, InstanceState, Lease, RegisterRequest, WatchRequest,
+    DeregisterRequest, DiscoverRequest, HeartbeatRequest, InstanceState, Lease, RegisterRequest, TimeToLive,
+    WatchRequest,
     WatchResponse,
 };
 use tonic::{Code, Streaming};
 
 fn registration(id: &str) -> RegisterRequest {
+    // Nobody listens there; no two instances of a service have the same.
+    let port = 1 + id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 1000;
+    let octets = id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(37).wrapping_add(u32::from(byte))) % 60_000;
     RegisterRequest {
         service: "tests".into(),
         instance_id: id.into(),
         boot_nonce: 1,
-        address: "127.0.0.1:9".into(),
+        address: format!("127.1.{}.{}:{port}", octets / 250, 1 + octets % 250),
         ..Default::default()
     }
 }
@@ -67,7 +72,7 @@ async fn a_watcher_gets_a_snapshot_then_changes_and_resumes_without_loss_or_repe
     registry.register(registration("a")).await?;
     let request = WatchRequest { services: vec!["tests".into()], ..Default::default() };
 
-    let mut watch = registry.watch(request.clone()).await?.into_inner();
+    let mut watch = registry.watch(tokio_stream::once(request.clone())).await?.into_inner();
     let (instances, position) = snapshot(&mut watch).await?;
     assert_eq!(instances, BTreeSet::from(["a".to_owned()]));
     let b = registry.register(registration("b")).await?.into_inner();
@@ -86,7 +91,7 @@ async fn a_watcher_gets_a_snapshot_then_changes_and_resumes_without_loss_or_repe
         .await?;
     registry.register(registration("c")).await?;
     let resumed = WatchRequest { epoch: position.epoch.clone(), revision, ..request.clone() };
-    let mut watch = registry.watch(resumed).await?.into_inner();
+    let mut watch = registry.watch(tokio_stream::once(resumed)).await?.into_inner();
     let first = watch.message().await?.context("a message")?;
     let Some(Event::Delta(missed)) = first.event else { panic!("not a delta: {first:?}") };
     let missed: Vec<_> =
@@ -94,7 +99,7 @@ async fn a_watcher_gets_a_snapshot_then_changes_and_resumes_without_loss_or_repe
     assert_eq!(missed, [("b", InstanceState::Down), ("c", InstanceState::Ready)]);
 
     let foreign = WatchRequest { epoch: "another".into(), revision: 1, ..request };
-    let mut watch = registry.watch(foreign).await?.into_inner();
+    let mut watch = registry.watch(tokio_stream::once(foreign)).await?.into_inner();
     let (instances, _) = snapshot(&mut watch).await?;
     assert_eq!(instances, BTreeSet::from(["a".to_owned(), "c".to_owned()]), "another epoch begins with a snapshot");
     Ok(())
@@ -129,7 +134,9 @@ async fn the_dead_do_not_touch_the_living() -> anyhow::Result<()> {
         (Code::FailedPrecondition, Some("STALE_INCARNATION"))
     );
     assert_eq!(answer.sequence, 7);
-    assert_eq!(answer.unknown_leases, [lease("a", dead.incarnation)]);
+    let [command] = answer.commands.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((command.instance_id.as_str(), command.incarnation), ("a", dead.incarnation));
+    assert!(matches!(command.order, Some(Order::RegisterAgain(_))), "{command:?}");
     Ok(())
 }
 
@@ -189,17 +196,20 @@ async fn many_heavy_instances_are_told_in_pieces_that_fit() -> anyhow::Result<()
     let heavy = |n: usize| RegisterRequest {
         metadata: [("facts".to_owned(), "x".repeat(4000))].into(),
         links: (0..8).map(|n| (format!("link{n}"), "y".repeat(200))).collect(),
-        time_to_live: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+        time_to_live: Some(TimeToLive {
+            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+            ..Default::default()
+        }),
         ..registration(&format!("heavy-{n:04}"))
     };
     let watching = WatchRequest { services: vec!["tests".into()], ..Default::default() };
-    let mut early = registry.watch(watching.clone()).await?.into_inner();
+    let mut early = registry.watch(tokio_stream::once(watching.clone())).await?.into_inner();
     snapshot(&mut early).await?;
     for n in 0..900 {
         registry.register(heavy(n)).await?;
     }
 
-    let mut late = registry.watch(watching).await?.into_inner();
+    let mut late = registry.watch(tokio_stream::once(watching)).await?.into_inner();
     let (instances, _) = snapshot(&mut late).await?;
     let mut told = BTreeSet::new();
     while told.len() < 900 {

@@ -16,6 +16,7 @@ use crate::config::{Config, Settings};
 use crate::graph::Graph;
 use crate::identity::Identity;
 use crate::joined::Mesh;
+use crate::load::Load;
 use crate::logging;
 use crate::outbox::{Outbox, Shipment};
 use crate::registration::{Registration, Sign};
@@ -46,6 +47,7 @@ pub struct App {
     identity: Identity,
     graph: Arc<Graph>,
     outbox: Arc<Outbox>,
+    load: Arc<Load>,
     stopping: CancellationToken,
     steps: Vec<StopStep>,
     last_step: Instant,
@@ -134,6 +136,7 @@ impl App {
             identity,
             graph: Arc::default(),
             outbox: Arc::default(),
+            load: Arc::default(),
             stopping: CancellationToken::new(),
             steps: Vec::new(),
             last_step: Instant::now(),
@@ -214,7 +217,7 @@ impl App {
     /// Serves behind the door until the process stops; then drains, at most 5 s.
     pub async fn serve(&mut self, door: Door, services: Services) -> anyhow::Result<()> {
         let address = door.address();
-        let (routes, health) = services.finish(&self.identity, &self.graph).await?;
+        let (routes, health) = services.finish(&self.identity, &self.graph, self.load.clone()).await?;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
         let serving = task::detach("server", server::serve(door, routes, drain.clone(), cut.clone()));
         let stopping = self.stopping.clone();
@@ -238,13 +241,13 @@ impl App {
     ///
     /// Fails for an address that stands for all of this machine's: others need one of them.
     pub fn register(&mut self, mesh: &Mesh, sign: Sign) -> anyhow::Result<()> {
-        let sign = sign.advertised(self.config.advertise);
+        let sign = sign.advertised(self.config.advertise).in_zone(self.config.zone.clone());
         let address = sign.address();
         anyhow::ensure!(
             !address.ip().is_unspecified(),
             "others cannot call {address}; give --advertise IP:PORT with an address that they reach"
         );
-        let registration = Registration::new(mesh.registry(), self.identity.clone(), sign);
+        let registration = Registration::new(mesh.registry(), self.identity.clone(), sign, self.load.clone());
         let token = CancellationToken::new();
         let keeping = task::detach("registration", task::until(token.clone(), registration.clone().keep()));
         self.on_stop("registration", async move {

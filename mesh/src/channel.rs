@@ -23,13 +23,15 @@ mod balancer;
 mod connection;
 mod endpoints;
 mod replay;
+mod standing;
 
 use crate::call::{self, Call};
 use crate::channel::answer::Answer;
-use crate::channel::balancer::Balancer;
+use crate::channel::balancer::{Balancer, Policy};
 use crate::channel::connection::{Connection, SendError};
+use crate::channel::standing::Standing;
 use crate::identity::Identity;
-use crate::picture::{Picture, REGISTRY};
+use crate::picture::{Picture, REGISTRY, Rank, Viewer};
 use crate::refusal::Refusal;
 use crate::task::Tasks;
 
@@ -52,31 +54,33 @@ struct Shared {
     /// Paths of unary methods that may be repeated, having no side effects.
     repeatable: HashSet<String>,
     /// The tasks that keep connections; they end with the last clone.
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 impl Channel {
-    /// A channel to the instances that `picture` shows, for as long as `painting` keeps it current.
+    /// A channel to the instances that the viewer sees, for as long as `painting` keeps the picture current.
     ///
     /// `descriptors` say which methods may be repeated.
     pub(crate) fn following(
         service: &str,
         identity: &Identity,
         descriptors: &[u8],
-        (picture, painting): (watch::Receiver<Picture>, impl Future<Output = ()> + Send + 'static),
+        (viewer, painting): (Viewer, impl Future<Output = ()> + Send + 'static),
     ) -> Self {
-        Self::keeping(service, identity, descriptors, |tasks, balancer| {
+        Self::keeping(service, identity, descriptors, Policy::LessBusy, |tasks, balancer| {
+            let picture = viewer.picture.clone();
             tasks.spawn("discovery", painting);
-            tasks.spawn("endpoints", endpoints::keep(picture.clone(), balancer.clone()));
+            tasks.spawn("endpoints", endpoints::keep(viewer, balancer.clone()));
             picture
         })
     }
 
-    /// A channel to fixed addresses, HOST:PORT each.
-    pub(crate) fn fixed(service: &str, identity: &Identity, descriptors: &[u8], addresses: &[String]) -> Self {
-        Self::keeping(service, identity, descriptors, |tasks, balancer| {
+    /// A channel to one of these addresses, HOST:PORT each: the first that is open, and always
+    /// that one while it is.
+    pub(crate) fn sticky(service: &str, identity: &Identity, descriptors: &[u8], addresses: &[String]) -> Self {
+        Self::keeping(service, identity, descriptors, Policy::sticky(addresses), |tasks, balancer| {
             for address in addresses {
-                tasks.spawn("endpoint", endpoints::keep_one(address.clone(), balancer.clone()));
+                keep_address(tasks, balancer, address.clone());
             }
             // A picture that nobody paints: fixed addresses are never "last heard".
             watch::channel(Picture::default()).1
@@ -88,9 +92,10 @@ impl Channel {
         service: &str,
         identity: &Identity,
         descriptors: &[u8],
+        policy: Policy,
         keep: impl FnOnce(&Tasks, &Arc<Balancer>) -> watch::Receiver<Picture>,
     ) -> Self {
-        let (tasks, balancer) = (Tasks::new(), Arc::new(Balancer::default()));
+        let (tasks, balancer) = (Tasks::new(), Arc::new(Balancer::new(policy)));
         let picture = keep(&tasks, &balancer);
         Self(Arc::new(Shared {
             service: service.to_owned(),
@@ -98,8 +103,21 @@ impl Channel {
             balancer,
             picture,
             repeatable: replay::repeatable(descriptors),
-            _tasks: tasks,
+            tasks,
         }))
+    }
+
+    /// Makes calls go to `address` from now on, once a connection to it is open; waits for `most`.
+    pub(crate) async fn go_to(&self, address: &str, most: Duration) -> bool {
+        let balancer = &self.0.balancer;
+        if tokio::time::timeout(Duration::ZERO, balancer.connected(address)).await.is_err() {
+            keep_address(&self.0.tasks, balancer, address.to_owned());
+        }
+        let open = tokio::time::timeout(most, balancer.connected(address)).await.is_ok();
+        if open {
+            balancer.prefer(address);
+        }
+        open
     }
 
     async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
@@ -186,17 +204,21 @@ impl Channel {
     /// Whether the registry said that there is nobody, so that waiting is in vain.
     fn is_known_empty(&self) -> bool {
         let picture = self.0.picture.borrow();
-        picture.heard.is_some() && picture.instances.is_empty()
+        picture.heard.is_some() && picture.is_empty()
     }
 
     /// What is known about why there is no connection, in words.
     fn situation(&self) -> String {
         let picture = self.0.picture.borrow();
         let trouble = self.0.balancer.trouble().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
-        match (picture.heard, picture.instances.len()) {
+        let drain = picture.instances.values().filter(|seen| seen.rank == Rank::Resting).count();
+        match (picture.heard, picture.instances.len() - drain) {
             (None, _) if self.0.service == REGISTRY => format!("it cannot be reached{trouble}"),
             (None, _) => "the registry has not been reached yet".to_owned(),
-            (Some(heard), 0) => format!("the registry listed none, {:.1} s ago", heard.elapsed().as_secs_f64()),
+            (Some(heard), 0) => {
+                let draining = if drain > 0 { format!(" that takes calls ({drain} draining)") } else { String::new() };
+                format!("the registry listed none{draining}, {:.1} s ago", heard.elapsed().as_secs_f64())
+            }
             (Some(heard), n) => format!(
                 "the registry listed {n}, {:.1} s ago, but none can be reached{trouble}",
                 heard.elapsed().as_secs_f64()
@@ -224,6 +246,11 @@ impl Channel {
             .metadata("service", self.0.service.as_str())
             .into_status()
     }
+}
+
+fn keep_address(tasks: &Tasks, balancer: &Arc<Balancer>, address: String) {
+    let standing = Arc::new(Standing::new(Rank::Ready));
+    tasks.spawn("endpoint", endpoints::keep_one(address, standing, balancer.clone()));
 }
 
 /// Whether another instance may answer what this one did not: its connection broke, or it stops.

@@ -38,6 +38,10 @@ pub struct Config {
     #[arg(long, env = "RUNDOO_ADVERTISE", value_name = "IP:PORT")]
     pub advertise: Option<SocketAddr>,
 
+    /// The zone this process runs in, such as a rack or a data centre
+    #[arg(long, env = "RUNDOO_ZONE", default_value = "", value_name = "NAME")]
+    pub zone: String,
+
     /// Serve without encryption on addresses that other machines reach
     #[arg(long, env = "RUNDOO_INSECURE")]
     pub insecure: bool,

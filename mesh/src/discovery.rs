@@ -5,43 +5,44 @@
 //! has warmed up, so that its restart takes nobody out of service.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::watch_response::Event;
-use proto::registry::{Instance, InstanceState, WatchRequest, WatchResponse};
+use proto::registry::{Instance, InstanceState, SuspectReason, WatchRequest, WatchResponse};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::backoff::Backoff;
 use crate::channel::Channel;
-use crate::picture::Picture;
+use crate::picture::{Mark, Painter, Picture, Rank, Seen};
 
 /// A bookmark comes every 5 s; twice that without a word is a dead stream.
 const SILENCE: Duration = Duration::from_secs(11);
 
-/// Where a watch stands: the last epoch and revision, and what is still to be confirmed.
+/// Where a watch stands: what was reached, and what is still to be confirmed.
 #[derive(Debug, Default)]
 struct Position {
-    epoch: String,
-    revision: u64,
+    mark: Mark,
     /// Instances of the snapshot that is being received.
-    arriving: Option<BTreeMap<String, SocketAddr>>,
+    arriving: Option<BTreeMap<String, Seen>>,
+    /// The parts of a change that is larger than a message.
+    parts: Vec<Instance>,
     /// Instances known from an earlier epoch that the warming registry has not listed yet.
-    unconfirmed: BTreeMap<String, SocketAddr>,
+    unconfirmed: BTreeMap<String, Seen>,
 }
 
-/// Follows `service` for ever, keeping `picture` current.
-pub(crate) async fn follow(registry: Channel, service: String, picture: watch::Sender<Picture>) {
+/// Follows `service` for ever, keeping the picture current, and acknowledges what was applied.
+pub(crate) async fn follow(registry: Channel, service: String, painter: Painter) {
     let mut position = Position::default();
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
     loop {
-        let before = position.revision;
-        let broken = watch_once(&registry, &service, &picture, &mut position).await;
+        let before = position.mark.clone();
+        let broken = watch_once(&registry, &service, &painter, &mut position).await;
         tracing::debug!("watch of {service} ended: {}", broken.message());
-        if position.revision != before {
+        if position.mark != before {
             backoff.reset();
         }
         tokio::time::sleep(backoff.next()).await;
@@ -49,22 +50,25 @@ pub(crate) async fn follow(registry: Channel, service: String, picture: watch::S
 }
 
 /// Follows until the stream breaks, and says why it did.
-async fn watch_once(
-    registry: &Channel,
-    service: &str,
-    picture: &watch::Sender<Picture>,
-    position: &mut Position,
-) -> Status {
+async fn watch_once(registry: &Channel, service: &str, painter: &Painter, position: &mut Position) -> Status {
     position.arriving = None;
-    let request =
-        WatchRequest { services: vec![service.to_owned()], epoch: position.epoch.clone(), revision: position.revision };
-    let mut stream = match RegistryServiceClient::new(registry.clone()).watch(request).await {
-        Ok(response) => response.into_inner(),
-        Err(status) => return status,
+    position.parts.clear();
+    let begin = WatchRequest {
+        services: vec![service.to_owned()],
+        epoch: position.mark.epoch.clone(),
+        revision: position.mark.revision,
+        acknowledges: true,
+    };
+    let requests = requests(begin, painter.applied.clone());
+    let mut client = RegistryServiceClient::new(registry.clone());
+    let mut stream = match tokio::time::timeout(SILENCE, client.watch(requests)).await {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => return status,
+        Err(_) => return Status::unavailable("the registry does not answer"),
     };
     loop {
         match tokio::time::timeout(SILENCE, stream.message()).await {
-            Ok(Ok(Some(message))) => picture.send_modify(|picture| position.apply(message, picture)),
+            Ok(Ok(Some(message))) => painter.picture.send_modify(|picture| position.apply(message, picture)),
             Ok(Ok(None)) => return Status::unavailable("the registry ended the stream"),
             Ok(Err(status)) => return status,
             Err(_) => return Status::unavailable("the registry is silent"),
@@ -72,26 +76,46 @@ async fn watch_once(
     }
 }
 
+/// What a watch sends: where it begins, and then everything that was applied, at once.
+fn requests(begin: WatchRequest, mut applied: watch::Receiver<Mark>) -> impl Stream<Item = WatchRequest> {
+    applied.mark_unchanged();
+    futures_util::stream::unfold((Some(begin), applied), async |(begin, mut applied)| {
+        if let Some(begin) = begin {
+            return Some((begin, (None, applied)));
+        }
+        applied.changed().await.ok()?;
+        let Mark { epoch, revision } = applied.borrow_and_update().clone();
+        Some((WatchRequest { epoch, revision, ..Default::default() }, (None, applied)))
+    })
+}
+
 impl Position {
     fn apply(&mut self, message: WatchResponse, picture: &mut Picture) {
         picture.heard = Some(Instant::now());
-        let new_epoch = self.epoch != message.epoch;
+        let new_epoch = self.mark.epoch != message.epoch;
         match message.event {
             Some(Event::Reset(_)) => self.arriving = Some(BTreeMap::new()),
             Some(Event::Snapshot(snapshot)) => {
                 let arriving = self.arriving.get_or_insert_default();
-                arriving.extend(snapshot.instances.iter().filter_map(callable));
+                arriving.extend(snapshot.instances.iter().filter_map(seen));
             }
             Some(Event::SnapshotEnd(_)) => self.replace(picture, message.warming && new_epoch),
-            Some(Event::Delta(delta)) => self.change(&delta.changed, picture),
+            Some(Event::Delta(delta)) => {
+                self.parts.extend(delta.changed);
+                if delta.more {
+                    return;
+                }
+                let changed = std::mem::take(&mut self.parts);
+                self.change(&changed, picture);
+            }
             Some(Event::Bookmark(_)) | None => {}
         }
         if self.arriving.is_some() {
             // A broken snapshot is asked for again from its beginning.
             return;
         }
-        self.epoch = message.epoch;
-        self.revision = message.revision;
+        self.mark = Mark { epoch: message.epoch, revision: message.revision };
+        picture.mark = self.mark.clone();
         if !message.warming {
             for id in std::mem::take(&mut self.unconfirmed).into_keys() {
                 picture.instances.remove(&id);
@@ -106,10 +130,10 @@ impl Position {
             self.unconfirmed.clear();
             return;
         }
-        for (id, address) in before {
+        for (id, seen) in before {
             if let std::collections::btree_map::Entry::Vacant(vacant) = picture.instances.entry(id.clone()) {
-                vacant.insert(address);
-                self.unconfirmed.insert(id, address);
+                vacant.insert(seen);
+                self.unconfirmed.insert(id, seen);
             }
         }
     }
@@ -117,18 +141,24 @@ impl Position {
     fn change(&mut self, changed: &[Instance], picture: &mut Picture) {
         for instance in changed {
             self.unconfirmed.remove(&instance.instance_id);
-            match callable(instance) {
-                Some((id, address)) => picture.instances.insert(id, address),
+            match seen(instance) {
+                Some((id, seen)) => picture.instances.insert(id, seen),
                 None => picture.instances.remove(&instance.instance_id),
             };
         }
     }
 }
 
-/// The id and address of an instance that takes calls.
-fn callable(instance: &Instance) -> Option<(String, SocketAddr)> {
+/// The id of an instance that has or takes calls, and what is seen of it.
+fn seen(instance: &Instance) -> Option<(String, Seen)> {
+    let rank = match (instance.state(), instance.suspect_reason()) {
+        (InstanceState::Ready, SuspectReason::Unspecified) => Rank::Ready,
+        (InstanceState::Ready, _) => Rank::Suspect,
+        (InstanceState::Draining, _) => Rank::Resting,
+        _ => return None,
+    };
     let address = instance.address.parse().ok()?;
-    (instance.state() == InstanceState::Ready).then(|| (instance.instance_id.clone(), address))
+    Some((instance.instance_id.clone(), Seen { address, rank }))
 }
 
 #[cfg(test)]
@@ -146,7 +176,7 @@ mod tests {
     }
 
     fn message(epoch: &str, revision: u64, warming: bool, event: Event) -> WatchResponse {
-        WatchResponse { epoch: epoch.to_owned(), revision, warming, event: Some(event) }
+        WatchResponse { epoch: epoch.to_owned(), revision, warming, event: Some(event), protected: false }
     }
 
     fn snapshot(position: &mut Position, picture: &mut Picture, epoch: &str, warming: bool, ids: &[&str]) {
@@ -154,6 +184,10 @@ mod tests {
         position.apply(message(epoch, 1, warming, Event::Reset(Reset {})), picture);
         position.apply(message(epoch, 1, warming, Event::Snapshot(Snapshot { instances })), picture);
         position.apply(message(epoch, 1, warming, Event::SnapshotEnd(SnapshotEnd {})), picture);
+    }
+
+    fn whole(changed: Vec<Instance>) -> Event {
+        Event::Delta(Delta { changed, from_revision: 1, more: false })
     }
 
     fn ids(picture: &Picture) -> Vec<&str> {
@@ -166,10 +200,41 @@ mod tests {
         snapshot(&mut position, &mut picture, "e1", false, &["a", "b"]);
 
         let changed = vec![instance("a", InstanceState::Down), instance("c", InstanceState::Ready)];
-        position.apply(message("e1", 2, false, Event::Delta(Delta { changed })), &mut picture);
+        position.apply(message("e1", 2, false, whole(changed)), &mut picture);
 
         assert_eq!(ids(&picture), ["b", "c"]);
-        assert_eq!(position.revision, 2);
+        assert_eq!((position.mark.revision, picture.mark.revision), (2, 2));
+    }
+
+    #[test]
+    fn a_change_in_parts_is_applied_when_its_last_part_is_here() {
+        let (mut position, mut picture) = (Position::default(), Picture::default());
+        snapshot(&mut position, &mut picture, "e1", false, &["a"]);
+        let part = |id: &str, more| {
+            let changed = vec![instance(id, InstanceState::Ready)];
+            Event::Delta(Delta { changed, from_revision: 1, more })
+        };
+
+        position.apply(message("e1", 1, false, part("b", true)), &mut picture);
+        assert_eq!((ids(&picture), picture.mark.revision), (vec!["a"], 1));
+
+        position.apply(message("e1", 3, false, part("c", false)), &mut picture);
+        assert_eq!((ids(&picture), picture.mark.revision), (vec!["a", "b", "c"], 3));
+    }
+
+    #[test]
+    fn suspects_come_last_and_who_drains_gets_nothing_new() {
+        let (mut position, mut picture) = (Position::default(), Picture::default());
+        let doubtful = Instance { suspect_reason: SuspectReason::Silent.into(), ..instance("a", InstanceState::Ready) };
+        let changed = vec![doubtful, instance("b", InstanceState::Draining), instance("c", InstanceState::Starting)];
+
+        position.apply(message("e1", 2, false, whole(changed)), &mut picture);
+
+        let ranks: Vec<Rank> = picture.instances.values().map(|seen| seen.rank).collect();
+        assert_eq!(ranks, [Rank::Suspect, Rank::Resting]);
+        assert!(!picture.is_empty());
+        picture.instances.remove("a");
+        assert!(picture.is_empty(), "nobody is left to call");
     }
 
     #[test]

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::channel::Channel;
 use crate::discovery;
 use crate::graph::Graph;
 use crate::identity::Identity;
-use crate::picture::{Picture, REGISTRY};
+use crate::picture::{self, REGISTRY};
 
 /// Finds services by their names.
 #[derive(Debug, Clone)]
@@ -21,7 +19,7 @@ pub struct Mesh {
 impl Mesh {
     /// Joins through the registry at these addresses, HOST:PORT each. Never waits for it.
     pub(crate) fn new(identity: Identity, registry: &[String]) -> Self {
-        let registry = Channel::fixed(REGISTRY, &identity, proto::registry::DESCRIPTORS, registry);
+        let registry = Channel::sticky(REGISTRY, &identity, proto::registry::DESCRIPTORS, registry);
         Self { identity, registry, graph: None }
     }
 
@@ -44,9 +42,9 @@ impl Mesh {
         if let Some(graph) = &self.graph {
             graph.needs(service);
         }
-        let (sender, picture) = watch::channel(Picture::default());
-        let painting = discovery::follow(self.registry.clone(), service.to_owned(), sender);
-        Channel::following(service, &self.identity, descriptors, (picture, painting))
+        let (painter, viewer) = picture::canvas();
+        let painting = discovery::follow(self.registry.clone(), service.to_owned(), painter);
+        Channel::following(service, &self.identity, descriptors, (viewer, painting))
     }
 
     /// A channel to the registry itself.

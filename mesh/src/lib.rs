@@ -17,6 +17,7 @@ pub mod server;
 pub mod layers;
 mod joined;
 mod graph;
+mod load;
 mod discovery;
 pub mod channel;
 mod picture;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The registry's own name.
@@ -11,8 +12,64 @@ pub(crate) const REGISTRY: &str = "registry";
 /// What the registry last said of a service.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Picture {
-    /// Instances that may be called, by id.
-    pub(crate) instances: BTreeMap<String, SocketAddr>,
+    /// Instances, by id.
+    pub(crate) instances: BTreeMap<String, Seen>,
     /// When the registry was last heard; never, when it was not reached yet.
     pub(crate) heard: Option<Instant>,
+    /// What it shows.
+    pub(crate) mark: Mark,
+}
+
+/// One instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) address: SocketAddr,
+    pub(crate) rank: Rank,
+}
+
+/// Whom to call first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Rank {
+    Ready = 0,
+    /// In doubt: picked when nobody else is there.
+    Suspect,
+    /// Drains: finishes what it has and gets nothing new.
+    Resting,
+}
+
+/// A place in the registry's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) epoch: String,
+    pub(crate) revision: u64,
+}
+
+/// The painter's end of a picture.
+#[derive(Debug)]
+pub(crate) struct Painter {
+    pub(crate) picture: watch::Sender<Picture>,
+    /// What has been applied by who calls: no new call goes by anything older.
+    pub(crate) applied: watch::Receiver<Mark>,
+}
+
+/// The other end, of who calls by it.
+#[derive(Debug)]
+pub(crate) struct Viewer {
+    pub(crate) picture: watch::Receiver<Picture>,
+    pub(crate) applied: watch::Sender<Mark>,
+}
+
+/// An empty picture.
+pub(crate) fn canvas() -> (Painter, Viewer) {
+    let (sender, picture) = watch::channel(Picture::default());
+    let (applied, marks) = watch::channel(Mark::default());
+    (Painter { picture: sender, applied: marks }, Viewer { picture, applied })
+}
+
+impl Picture {
+    /// Whether nobody may be called.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.instances.values().all(|seen| seen.rank == Rank::Resting)
+    }
 }

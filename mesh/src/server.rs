@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::middleware::{Next, from_fn};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -17,6 +18,7 @@ use tonic_health::server::HealthReporter;
 use crate::graph::{Graph, GraphService};
 use crate::identity::Identity;
 use crate::layers::{Inbound, Layers};
+use crate::load::Load;
 
 mod incoming;
 
@@ -95,7 +97,12 @@ impl Services {
     }
 
     /// Adds what every process offers, and closes the stack around all of it.
-    pub(crate) async fn finish(self, identity: &Identity, graph: &Arc<Graph>) -> anyhow::Result<(Routes, Health)> {
+    pub(crate) async fn finish(
+        self,
+        identity: &Identity,
+        graph: &Arc<Graph>,
+        load: Arc<Load>,
+    ) -> anyhow::Result<(Routes, Health)> {
         let about = GraphService { identity: identity.clone(), graph: graph.clone() };
         let mut services =
             self.add(proto::mesh::mesh_service_server::MeshServiceServer::new(about), proto::mesh::DESCRIPTORS);
@@ -121,6 +128,11 @@ impl Services {
         services.routes.add_service(health).add_service(v1).add_service(v1alpha);
 
         let router = (services.stack)(services.routes.routes().into_axum_router());
+        // Outside of everything, so that a heartbeat tells what a caller waits for.
+        let router = router.layer(from_fn(move |request, next: Next| {
+            let load = load.clone();
+            async move { load.measure(next.run(request)).await }
+        }));
         Ok((Routes::from(router), Health { reporter, names: services.names }))
     }
 }

@@ -4,10 +4,13 @@
 //! that reflection serves, comments and HTTP rules included. The `.proto` files
 //! beside this crate are the manual; nothing here adds to them.
 
+pub mod encoded;
+
 /// The registry: who is alive, where, and since when.
 #[cfg(feature = "registry")]
 pub mod registry {
     tonic::include_proto!("rundoo.registry.v1");
+    include!(concat!(env!("OUT_DIR"), "/server/rundoo.registry.v1.rs"));
 
     /// The encoded descriptor set of `rundoo.registry.v1` and what it imports.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/registry.bin"));
@@ -20,6 +23,7 @@ pub mod registry {
 #[cfg(feature = "logs")]
 pub mod logs {
     tonic::include_proto!("rundoo.logs.v1");
+    include!(concat!(env!("OUT_DIR"), "/server/rundoo.logs.v1.rs"));
 
     /// The encoded descriptor set of `rundoo.logs.v1` and what it imports.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/logs.bin"));
@@ -32,6 +36,7 @@ pub mod logs {
 #[cfg(feature = "products")]
 pub mod products {
     tonic::include_proto!("rundoo.products.v1");
+    include!(concat!(env!("OUT_DIR"), "/server/rundoo.products.v1.rs"));
 
     /// The encoded descriptor set of `rundoo.products.v1` and what it imports.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/products.bin"));
@@ -44,6 +49,7 @@ pub mod products {
 #[cfg(feature = "mesh")]
 pub mod mesh {
     tonic::include_proto!("rundoo.mesh.v1");
+    include!(concat!(env!("OUT_DIR"), "/server/rundoo.mesh.v1.rs"));
 
     /// The encoded descriptor set of `rundoo.mesh.v1` and what it imports.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mesh.bin"));

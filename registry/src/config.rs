@@ -3,6 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::instances::Rules;
+
+/// Beats a second of all instances together that one core takes with ease; more of
+/// them are granted longer leases.
+const MOST_BEATS: f64 = 20_000.0;
+
 /// Rundoo's registry: who is alive, where, and since when.
 ///
 /// Speaks gRPC with reflection. State is in memory and rebuilt by heartbeats.
@@ -23,8 +29,13 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn lease(&self) -> Duration {
-        Duration::from_secs(self.lease_seconds)
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            lease: Duration::from_secs(self.lease_seconds),
+            most_beats: MOST_BEATS,
+            // Microseconds of the clock: incarnations rise across restarts too.
+            first_incarnation: u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(1),
+        }
     }
 }
 

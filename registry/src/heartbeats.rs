@@ -1,66 +1,100 @@
-//! One heartbeat stream: renews leases while it lives, takes them down when it breaks.
+//! One heartbeat stream: renews leases while it lives; its end puts them in doubt.
+//!
+//! Nothing runs beside it: a beat is taken in when the transport asks for the next
+//! answer, so a stream costs its connection and little more.
 
-use proto::registry::{HeartbeatRequest, HeartbeatResponse, Lease};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proto::registry::command::Order as Ordered;
+use proto::registry::{
+    ChangeTimeToLiveOrder, Command, DrainOrder, HeartbeatRequest, HeartbeatResponse, RegisterAgainOrder, UndrainOrder,
+};
 use tokio::sync::mpsc;
+use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::error::Error;
-use crate::instances::{Now, StreamId};
+use crate::instances::{Now, Order, StreamId};
+use crate::registration::Key;
 use crate::requests;
-use crate::shared::{Shared, say_down};
+use crate::shared::Shared;
 
-/// Where the answers of a stream go.
-pub(crate) type Answers = mpsc::Sender<Result<HeartbeatResponse, Status>>;
-
-/// Answers beats until the stream ends; a registry that stops takes nobody down.
-pub(crate) async fn answer(
+/// A stream of beats and what it is answered.
+#[derive(Debug)]
+pub(crate) struct Heartbeats {
     shared: Shared,
-    mut beats: Streaming<HeartbeatRequest>,
-    answers: Answers,
+    id: StreamId,
+    beats: Streaming<HeartbeatRequest>,
+    orders: mpsc::Receiver<HeartbeatResponse>,
     stopping: CancellationToken,
-) {
-    let stream = shared.next_stream();
-    let stopped = loop {
-        let message = tokio::select! {
-            message = beats.message() => message,
-            () = answers.closed() => break false,
-            () = stopping.cancelled() => break true,
-        };
-        let Ok(Some(beat)) = message else { break false };
-        let answer = renew(&shared, stream, beat).map_err(Status::from);
-        let is_last = answer.is_err();
-        if answers.send(answer).await.is_err() || is_last {
-            break false;
-        }
-    };
-    if stopped {
-        // The other end learns from the closed stream too, should it not read this.
-        let _unread = answers.send(Err(Error::Stopping.into())).await;
-        return;
+}
+
+impl Heartbeats {
+    pub(crate) fn new(shared: Shared, beats: Streaming<HeartbeatRequest>, stopping: CancellationToken) -> Self {
+        let (id, orders) = shared.open_stream();
+        Self { shared, id, beats, orders, stopping }
     }
-    for gone in shared.with(|instances| instances.close(stream, Now::read())) {
-        say_down(&gone);
+
+    /// The answers, until the stream ends; a registry that stops puts nobody in doubt.
+    pub(crate) fn answers(self) -> impl Stream<Item = Result<HeartbeatResponse, Status>> + Send {
+        futures_util::stream::unfold(Some(self), async |heartbeats| {
+            let mut heartbeats = heartbeats?;
+            let answer = heartbeats.next().await?;
+            let is_last = answer.is_err();
+            Some((answer, (!is_last).then_some(heartbeats)))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Result<HeartbeatResponse, Status>> {
+        let message = tokio::select! {
+            message = self.beats.message() => message,
+            order = self.orders.recv() => return order.map(Ok),
+            () = self.stopping.cancelled() => return Some(Err(Error::Stopping.into())),
+        };
+        let beat = message.ok()??;
+        Some(self.renew(beat).map_err(Status::from))
+    }
+
+    fn renew(&self, beat: HeartbeatRequest) -> Result<HeartbeatResponse, Error> {
+        let beats = requests::beats(beat.leases)?;
+        let mut missing_services: BTreeSet<String> = BTreeSet::new();
+        let commands = self.shared.with(|instances| {
+            let mut commands = Vec::new();
+            for beat in &beats {
+                let order = instances.beat(beat, self.id, Now::read());
+                commands.extend(order.map(|order| command(&beat.key, beat.incarnation, order)));
+                missing_services.extend(instances.missing(&beat.key).cloned());
+            }
+            commands
+        });
+        let missing_services = missing_services.into_iter().collect();
+        Ok(HeartbeatResponse { sequence: beat.sequence, commands, missing_services })
     }
 }
 
-fn renew(shared: &Shared, stream: StreamId, beat: HeartbeatRequest) -> Result<HeartbeatResponse, Error> {
-    let beats = requests::beats(beat.leases)?;
-    let mut unknown_leases = Vec::new();
-    shared.with(|instances| {
-        for lease in &beats {
-            if !instances.beat(lease, stream, Now::read()) {
-                unknown_leases.push(Lease {
-                    service: lease.key.service.clone(),
-                    instance_id: lease.key.instance.clone(),
-                    incarnation: lease.incarnation,
-                    ..Default::default()
-                });
-            }
-        }
-    });
-    for lease in &beats {
-        shared.count_heartbeat(&lease.key);
+impl Drop for Heartbeats {
+    fn drop(&mut self) {
+        self.shared.close_stream(self.id, self.stopping.is_cancelled());
     }
-    Ok(HeartbeatResponse { sequence: beat.sequence, unknown_leases })
+}
+
+/// What a process is asked to do with one of its leases.
+pub(crate) fn command(key: &Key, incarnation: u64, order: Order) -> Command {
+    let order = match order {
+        Order::Drain => Ordered::Drain(DrainOrder {}),
+        Order::Undrain => Ordered::Undrain(UndrainOrder {}),
+        Order::RegisterAgain => Ordered::RegisterAgain(RegisterAgainOrder {}),
+        Order::ChangeLease(lease) => Ordered::ChangeTimeToLive(ChangeTimeToLiveOrder {
+            time_to_live: prost_types::Duration::try_from(lease).ok(),
+            heartbeat_period: period(lease),
+        }),
+    };
+    Command { service: key.service.to_string(), instance_id: key.instance.to_string(), incarnation, order: Some(order) }
+}
+
+/// How often to beat: a third of the lease, so that two beats may be lost.
+pub(crate) fn period(lease: Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(lease / 3).ok()
 }

@@ -1,24 +1,34 @@
 //! The registry: who is alive, where, and since when.
 //!
-//! Read `instances` for the rules, `requests` for what is accepted, `heartbeats`
-//! and `watchers` for the two streams, `service` for the gRPC surface. [`wire`]
-//! puts them together.
+//! Read `instances` for the rules and `changes` for the one history that they write;
+//! `requests` for what is accepted; `heartbeats`, `watchers` and `events` for the
+//! streams; `barrier` for the drain; `service` for the gRPC surface. [`wire`] puts
+//! them together.
 
-mod config;
+pub mod config;
+mod registration;
 mod instances;
 mod changes;
 mod requests;
 mod pieces;
+mod feed;
 mod shared;
 mod heartbeats;
 mod watchers;
+mod barrier;
+mod prober;
+mod events;
+mod discover;
 mod service;
 mod error;
+#[doc(hidden)]
+pub mod speed;
 
 pub use config::Config;
 
 use mesh::{App, Services, Sign, layers};
 use proto::registry::registry_service_server::RegistryServiceServer;
+use tokio::sync::mpsc;
 
 use crate::service::RegistryService;
 use crate::shared::Shared;
@@ -30,9 +40,14 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let mesh = app.join(&[door.address().to_string()]);
 
     // What we are.
-    let instances = Shared::new(config.lease());
-    app.spawn("lease expiry", |stop| instances.clone().expire_leases(stop));
-    app.spawn("heartbeat display", |stop| instances.clone().show_heartbeats(stop));
+    // Each instance has one probe under way at most, so this queue is bounded by the table.
+    let (asked, probes) = mpsc::unbounded_channel();
+    let instances = Shared::new(config.rules(), asked);
+    app.spawn("leases", |stop| instances.clone().sweep(stop));
+    app.spawn("prober", |stop| prober::run(instances.clone(), probes, stop));
+    app.spawn("publisher", |stop| instances.clone().publish(stop));
+    app.spawn("events on the terminal", |stop| events::show(instances.clone(), stop));
+    app.spawn("heartbeats on the terminal", |stop| instances.clone().show_heartbeats(stop));
     let service = RegistryService::new(instances, app.stopping());
 
     // What we offer.

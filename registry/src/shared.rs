@@ -1,19 +1,25 @@
 //! The instance table as the streams and the clock share it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use proto::registry::Instance;
-use tokio::sync::watch;
+use proto::registry::HeartbeatResponse;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::instances::{Instances, Now, StreamId};
-use crate::requests::Key;
+use crate::feed::{Batch, Feed, Followed};
+use crate::heartbeats;
+use crate::instances::{Errands, Instances, Now, Probe, Rules, StreamId};
+use crate::watchers::Watchers;
 
-/// How often leases are looked at: a lapse is seen this late at most.
-const SWEEP: Duration = Duration::from_millis(100);
+/// How often leases are looked at: what is due is seen this late at most.
+const SWEEP: Duration = Duration::from_millis(50);
+
+/// After one publication the next waits this long: a storm of changes wakes each
+/// watcher a hundred times a second at most, and a single change at once.
+const PUBLICATION: Duration = Duration::from_millis(10);
 
 /// How often the terminal shows the heartbeats that came.
 const DISPLAY: Duration = Duration::from_secs(2);
@@ -25,71 +31,129 @@ pub(crate) struct Shared(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     instances: Mutex<Instances>,
-    revision: watch::Sender<u64>,
     epoch: String,
-    warm_at: Instant,
+    feed: Feed,
+    watchers: Watchers,
+    /// The last revision of the table, published or not.
+    latest: AtomicU64,
+    changed: Notify,
+    published: watch::Sender<u64>,
     next_stream: AtomicU64,
-    /// Heartbeats since the terminal last showed them, by service.
-    heartbeats: Mutex<BTreeMap<String, u64>>,
+    streams: Mutex<HashMap<StreamId, mpsc::Sender<HeartbeatResponse>>>,
+    probes: mpsc::UnboundedSender<Probe>,
+    /// Cancelled and replaced when everybody is sent to another node.
+    moved: Mutex<CancellationToken>,
 }
 
 impl Shared {
-    pub(crate) fn new(lease: Duration) -> Self {
-        // Microseconds of the clock: incarnations rise across restarts too.
-        let first_incarnation = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(1);
+    /// A new table; what is to be probed goes to `probes`, of which each instance has one at most.
+    pub(crate) fn new(rules: Rules, probes: mpsc::UnboundedSender<Probe>) -> Self {
+        let epoch = format!("{:016x}", fastrand::u64(..));
         Self(Arc::new(Parts {
-            instances: Mutex::new(Instances::new(lease, first_incarnation)),
-            revision: watch::Sender::new(0),
-            epoch: format!("{:016x}", fastrand::u64(..)),
-            warm_at: Instant::now() + lease,
+            instances: Mutex::new(Instances::new(rules, Now::read())),
+            feed: Feed::new(&epoch),
+            epoch,
+            watchers: Watchers::default(),
+            latest: AtomicU64::new(0),
+            changed: Notify::new(),
+            published: watch::Sender::new(0),
             next_stream: AtomicU64::new(1),
-            heartbeats: Mutex::default(),
+            streams: Mutex::default(),
+            probes,
+            moved: Mutex::default(),
         }))
     }
 
-    /// Works on the table; whoever waits for changes is woken if there are any.
+    /// Works on the table; then wakes whoever waits for changes, and runs the table's errands.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Instances) -> T) -> T {
         let mut instances = self.lock();
         let done = work(&mut instances);
+        let errands = instances.errands();
         let revision = instances.changes().revision();
         drop(instances);
-        self.0.revision.send_if_modified(|last| std::mem::replace(last, revision) != revision);
+        if self.0.latest.fetch_max(revision, Ordering::Relaxed) < revision {
+            self.0.changed.notify_one();
+        }
+        self.run(errands);
         done
     }
 
-    /// Changes whenever the table does.
-    pub(crate) fn revision(&self) -> watch::Receiver<u64> {
-        self.0.revision.subscribe()
+    fn run(&self, errands: Errands) {
+        for probe in errands.probes {
+            // The prober ends with the process only.
+            let _stopping = self.0.probes.send(probe);
+        }
+        for (stream, key, incarnation, order) in errands.orders {
+            let command = heartbeats::command(&key, incarnation, order);
+            self.tell(stream, HeartbeatResponse { commands: vec![command], ..Default::default() });
+        }
+    }
+
+    /// Sends something on a heartbeat stream now. One that is full hears it with its next beat.
+    fn tell(&self, stream: StreamId, response: HeartbeatResponse) {
+        if let Some(sender) = self.streams().get(&stream) {
+            let _full_or_gone = sender.try_send(response);
+        }
+    }
+
+    /// Changes whenever there is something new for watchers.
+    pub(crate) fn published(&self) -> watch::Receiver<u64> {
+        self.0.published.subscribe()
     }
 
     pub(crate) fn epoch(&self) -> &str {
         &self.0.epoch
     }
 
-    /// When instances have had the time to come back after a restart of the registry.
-    pub(crate) fn warm_at(&self) -> Instant {
-        self.0.warm_at
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.0.watchers
     }
 
-    pub(crate) fn is_warming(&self) -> bool {
-        Instant::now() < self.0.warm_at
+    /// What brings a watcher from its position to the present.
+    pub(crate) fn batch(&self, followed: &Followed, position: Option<u64>) -> Arc<Batch> {
+        self.0.feed.batch(followed, position, |tell| tell(&self.lock()))
     }
 
-    pub(crate) fn next_stream(&self) -> StreamId {
-        StreamId(self.0.next_stream.fetch_add(1, Ordering::Relaxed))
+    /// What says that a stream lives.
+    pub(crate) fn bookmark(&self, revision: u64) -> proto::encoded::Encoded<proto::registry::WatchResponse> {
+        self.0.feed.bookmark(revision, &self.lock())
     }
 
-    /// Counts a heartbeat for the terminal.
-    pub(crate) fn count_heartbeat(&self, key: &Key) {
-        let mut heartbeats = self.0.heartbeats.lock().unwrap_or_else(PoisonError::into_inner);
-        match heartbeats.get_mut(&key.service) {
-            Some(count) => *count += 1,
-            None => drop(heartbeats.insert(key.service.clone(), 1)),
+    /// A new heartbeat stream, and what it should send besides its answers.
+    pub(crate) fn open_stream(&self) -> (StreamId, mpsc::Receiver<HeartbeatResponse>) {
+        let id = StreamId(self.0.next_stream.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = mpsc::channel(1);
+        self.streams().insert(id, sender);
+        (id, receiver)
+    }
+
+    /// A heartbeat stream is over. Unless it is the registry that stops, its instances are in doubt.
+    pub(crate) fn close_stream(&self, id: StreamId, stops: bool) {
+        self.streams().remove(&id);
+        if !stops {
+            self.with(|instances| instances.close(id, Now::read()));
         }
     }
 
-    /// Takes down whoever is silent for its lease, until stopped.
-    pub(crate) async fn expire_leases(self, stop: CancellationToken) {
+    /// Sends something on every heartbeat stream, and answers how many there are.
+    pub(crate) fn tell_all(&self, response: &HeartbeatResponse) -> usize {
+        let streams = self.streams();
+        streams.values().for_each(|sender| drop(sender.try_send(response.clone())));
+        streams.len()
+    }
+
+    /// Cancelled when everybody is sent to another node.
+    pub(crate) fn moved(&self) -> CancellationToken {
+        self.0.moved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends every watch: whoever watches should do so elsewhere.
+    pub(crate) fn end_watches(&self) {
+        std::mem::take(&mut *self.0.moved.lock().unwrap_or_else(PoisonError::into_inner)).cancel();
+    }
+
+    /// Looks at the leases until stopped.
+    pub(crate) async fn sweep(self, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -97,9 +161,21 @@ impl Shared {
                 _ = sweep.tick() => {}
                 () = stop.cancelled() => return,
             }
-            for gone in self.with(|instances| instances.expire(Now::read())) {
-                say_down(&gone);
+            self.with(|instances| instances.sweep(Now::read()));
+        }
+    }
+
+    /// Tells watchers of changes until stopped.
+    pub(crate) async fn publish(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.0.changed.notified() => {}
+                () = stop.cancelled() => return,
             }
+            let revision = self.0.latest.load(Ordering::Relaxed);
+            self.0.feed.renew();
+            self.0.published.send_replace(revision);
+            tokio::time::sleep(PUBLICATION).await;
         }
     }
 
@@ -110,7 +186,7 @@ impl Shared {
                 () = tokio::time::sleep(DISPLAY) => {}
                 () = stop.cancelled() => return,
             }
-            let came = std::mem::take(&mut *self.0.heartbeats.lock().unwrap_or_else(PoisonError::into_inner));
+            let came = self.with(Instances::take_beats);
             if !came.is_empty() {
                 let counts: Vec<String> = came.iter().map(|(service, count)| format!("{service} {count}")).collect();
                 tracing::info!(target: mesh::TERMINAL, "heartbeats in the last {} s: {}", DISPLAY.as_secs(), counts.join(", "));
@@ -121,17 +197,8 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Instances> {
         self.0.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Says that an instance came up.
-pub(crate) fn say_up(key: &Key, address: &str, incarnation: u64) {
-    tracing::info!(instance = %key, incarnation, "{key} UP at {address}");
-}
-
-/// Says that an instance went down, and why.
-pub(crate) fn say_down(instance: &Instance) {
-    let name = format!("{}/{}", instance.service, instance.instance_id);
-    let reason =
-        instance.down_reason().as_str_name().trim_start_matches("DOWN_REASON_").to_lowercase().replace('_', " ");
-    tracing::info!(instance = name, incarnation = instance.incarnation, reason, "{name} DOWN: {reason}");
+    fn streams(&self) -> MutexGuard<'_, HashMap<StreamId, mpsc::Sender<HeartbeatResponse>>> {
+        self.0.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -1,4 +1,5 @@
-//! Which connection takes the next call: the less busy of two, picked at random.
+//! Which connection takes the next call: the less busy of two, picked at random, and
+//! suspects last.
 //!
 //! Only open connections are in the set, so a dead instance costs nothing.
 
@@ -7,17 +8,80 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 use crate::channel::connection::Connection;
+use crate::picture::Rank;
 
 /// The open connections of a channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Balancer {
+    policy: Policy,
     open: RwLock<Vec<Arc<Connection>>>,
     opened: Notify,
     /// Why the last attempt to connect failed, for the words of a refusal.
     trouble: Mutex<Option<String>>,
 }
 
+/// Who gets the next call.
+#[derive(Debug)]
+pub(crate) enum Policy {
+    /// Of two instances, the one with less to do.
+    LessBusy,
+    /// Always the same one while it is open: what is said to one registry node is not known to another.
+    Sticky(Mutex<Home>),
+}
+
+/// The address that calls go to, and the order in which others stand in for it.
+#[derive(Debug, Default)]
+pub(crate) struct Home {
+    address: Option<String>,
+    order: Vec<String>,
+}
+
+impl Policy {
+    /// One of these addresses, the first that is open to begin with.
+    pub(crate) fn sticky(order: &[String]) -> Self {
+        Self::Sticky(Mutex::new(Home { address: None, order: order.to_vec() }))
+    }
+}
+
+impl Home {
+    fn pick<'a>(&mut self, open: &'a [Arc<Connection>]) -> Option<&'a Arc<Connection>> {
+        let at = |address: &String| open.iter().find(|open| open.address() == address && open.rank().is_some());
+        if let Some(connection) = self.address.as_ref().and_then(at) {
+            return Some(connection);
+        }
+        let other = self.order.iter().find_map(at)?;
+        self.address = Some(other.address().to_owned());
+        Some(other)
+    }
+}
+
+/// The less busy of two at random; suspects only when nobody else is open.
+fn less_busy(open: &[Arc<Connection>]) -> Option<&Arc<Connection>> {
+    let candidate = |n: usize| open.get(n).filter(|connection| connection.rank() == Some(Rank::Ready));
+    let picked = match open.len() {
+        0 => None,
+        1 => candidate(0),
+        len => {
+            let first = fastrand::usize(..len);
+            // Any other one: one of the remaining, shifted past the first.
+            let second = (first + fastrand::usize(1..len)) % len;
+            match (candidate(first), candidate(second)) {
+                (Some(a), Some(b)) => Some(if b.in_flight() < a.in_flight() { b } else { a }),
+                (a, b) => a.or(b),
+            }
+        }
+    };
+    picked.or_else(|| {
+        let ranked = open.iter().filter_map(|connection| Some((connection.rank()?, connection)));
+        ranked.min_by_key(|(rank, connection)| (*rank, connection.in_flight())).map(|(_, connection)| connection)
+    })
+}
+
 impl Balancer {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self { policy, open: RwLock::default(), opened: Notify::new(), trouble: Mutex::default() }
+    }
+
     pub(crate) fn add(&self, connection: Arc<Connection>) {
         self.open.write().unwrap_or_else(PoisonError::into_inner).push(connection);
         self.opened.notify_waiters();
@@ -40,21 +104,34 @@ impl Balancer {
     /// The connection for the next call, if any is open.
     pub(crate) fn pick(&self) -> Option<Arc<Connection>> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        let candidate = |n: usize| open.get(n).filter(|connection| connection.is_open());
-        let picked = match open.len() {
-            0 => None,
-            1 => candidate(0),
-            len => {
-                let first = fastrand::usize(..len);
-                // Any other one: one of the remaining, shifted past the first.
-                let second = (first + fastrand::usize(1..len)) % len;
-                match (candidate(first), candidate(second)) {
-                    (Some(a), Some(b)) => Some(if b.in_flight() < a.in_flight() { b } else { a }),
-                    (a, b) => a.or(b).or_else(|| open.iter().find(|connection| connection.is_open())),
-                }
+        match &self.policy {
+            Policy::LessBusy => less_busy(&open).cloned(),
+            Policy::Sticky(home) => {
+                let mut home = home.lock().unwrap_or_else(PoisonError::into_inner);
+                home.pick(&open).cloned()
             }
-        };
-        picked.cloned()
+        }
+    }
+
+    /// Makes `address` the one that calls go to while it is open, if calls go to one only.
+    pub(crate) fn prefer(&self, address: &str) {
+        if let Policy::Sticky(home) = &self.policy {
+            home.lock().unwrap_or_else(PoisonError::into_inner).address = Some(address.to_owned());
+        }
+    }
+
+    /// Waits until a connection to `address` is open.
+    pub(crate) async fn connected(&self, address: &str) {
+        loop {
+            let opened = self.opened.notified();
+            tokio::pin!(opened);
+            opened.as_mut().enable();
+            let open = self.open.read().unwrap_or_else(PoisonError::into_inner).iter().any(|c| c.address() == address);
+            if open {
+                return;
+            }
+            opened.await;
+        }
     }
 
     /// Waits until a connection is open.

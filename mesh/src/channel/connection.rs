@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use crate::channel::answer::Answer;
+use crate::channel::standing::Standing;
+use crate::picture::Rank;
 
 /// A loopback or rack neighbour accepts in microseconds; a second is a lost host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,6 +30,7 @@ pub(crate) struct Connection {
     authority: Authority,
     sender: http2::SendRequest<Body>,
     in_flight: Arc<AtomicUsize>,
+    standing: Arc<Standing>,
     /// Cancelled when its instance left the picture.
     unlisted: CancellationToken,
 }
@@ -46,7 +49,7 @@ pub(crate) type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     /// Opens a connection to HOST:PORT.
-    pub(crate) async fn open(address: &str) -> anyhow::Result<(Self, Driver)> {
+    pub(crate) async fn open(address: &str, standing: Arc<Standing>) -> anyhow::Result<(Self, Driver)> {
         let authority: Authority = address.parse()?;
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
@@ -68,6 +71,7 @@ impl Connection {
                 authority,
                 sender,
                 in_flight: Arc::default(),
+                standing,
                 unlisted: CancellationToken::new(),
             },
             driver,
@@ -88,8 +92,10 @@ impl Connection {
         self.unlisted.cancelled().await;
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        !self.sender.is_closed()
+    /// Whom to call first; nothing when it takes no new call.
+    pub(crate) fn rank(&self) -> Option<Rank> {
+        let rank = self.standing.rank();
+        (rank != Rank::Resting && !self.sender.is_closed()).then_some(rank)
     }
 
     /// Requests that are not answered to their end.

@@ -5,38 +5,59 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::backoff::Backoff;
 use crate::channel::balancer::Balancer;
 use crate::channel::connection::Connection;
-use crate::picture::Picture;
+use crate::channel::standing::Standing;
+use crate::picture::{Picture, Rank, Viewer};
 use crate::task::{self, Tasks};
 
-/// Follows the picture for ever: connects to who comes, lets go of who leaves.
-pub(crate) async fn keep(mut picture: watch::Receiver<Picture>, balancer: Arc<Balancer>) {
-    let mut kept: HashMap<SocketAddr, Tasks> = HashMap::new();
+/// Follows the picture for ever: connects to who comes, lets go of who leaves, and says what it has applied.
+pub(crate) async fn keep(mut viewer: Viewer, balancer: Arc<Balancer>) {
+    let mut kept: HashMap<SocketAddr, (Arc<Standing>, Tasks)> = HashMap::new();
     loop {
-        let addresses: Vec<SocketAddr> = picture.borrow_and_update().instances.values().copied().collect();
-        kept.retain(|address, _| addresses.contains(address));
-        for address in addresses {
-            kept.entry(address).or_insert_with(|| {
-                let tasks = Tasks::new();
-                tasks.spawn("endpoint", keep_one(address.to_string(), balancer.clone()));
-                tasks
+        let picture = viewer.picture.borrow_and_update().clone();
+        let ranks = ranks(&picture);
+        kept.retain(|address, (standing, _)| {
+            let stays = ranks.contains_key(address);
+            if !stays {
+                // The connection leaves the set a moment later, when its task ends.
+                standing.set(Rank::Resting);
+            }
+            stays
+        });
+        for (address, rank) in ranks {
+            let (standing, _) = kept.entry(address).or_insert_with(|| {
+                let (tasks, standing) = (Tasks::new(), Arc::new(Standing::new(rank)));
+                let connection = keep_one(address.to_string(), standing.clone(), balancer.clone());
+                tasks.spawn("endpoint", connection);
+                (standing, tasks)
             });
+            standing.set(rank);
         }
-        if picture.changed().await.is_err() {
+        // From here on nobody is picked who is not in this picture: that is what the registry is told.
+        viewer.applied.send_replace(picture.mark);
+        if viewer.picture.changed().await.is_err() {
             return std::future::pending().await;
         }
     }
 }
 
+/// The rank of each address; one that is taken over counts as who has it now.
+fn ranks(picture: &Picture) -> HashMap<SocketAddr, Rank> {
+    let mut ranks = HashMap::new();
+    for seen in picture.instances.values() {
+        let rank = ranks.entry(seen.address).or_insert(seen.rank);
+        *rank = seen.rank.min(*rank);
+    }
+    ranks
+}
+
 /// Keeps a connection to one address, dialling again for as long as it is wanted.
-pub(crate) async fn keep_one(address: String, balancer: Arc<Balancer>) {
+pub(crate) async fn keep_one(address: String, standing: Arc<Standing>, balancer: Arc<Balancer>) {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
     loop {
-        match Connection::open(&address).await {
+        match Connection::open(&address, standing.clone()).await {
             Ok((connection, driver)) => {
                 backoff.reset();
                 // The driver outlives this task: a call in flight ends, though its instance left.

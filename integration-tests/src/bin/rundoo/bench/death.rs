@@ -16,7 +16,7 @@ pub(crate) async fn measure(system: &mut System, report: &mut Report) -> anyhow:
     let mut slowest = 0.0_f64;
     for _ in 0..KILLS {
         let request = WatchRequest { services: vec!["productsvc".into()], ..Default::default() };
-        let mut watch = system.registry().watch(request).await?.into_inner();
+        let mut watch = system.registry().watch(tokio_stream::once(request)).await?.into_inner();
         // The stream is open once its first message is here.
         watch.message().await?.context("the watch ended")?;
         let began = Instant::now();

@@ -17,7 +17,7 @@ pub(crate) async fn follow(mesh: &Mesh) {
     let mut request = WatchRequest::default();
     let mut said_away = false;
     loop {
-        let stream = RegistryServiceClient::new(mesh.registry()).watch(request.clone()).await;
+        let stream = RegistryServiceClient::new(mesh.registry()).watch(tokio_stream::once(request.clone())).await;
         if let Ok(stream) = stream {
             let mut stream = stream.into_inner();
             if std::mem::take(&mut said_away) {
