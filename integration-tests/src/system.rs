@@ -139,13 +139,7 @@ impl System {
 
     /// Waits until the registry lists every started process, and clients of it reach products.
     pub async fn ready(&self) {
-        let wanted = self.processes.len();
-        eventually("every process is registered", async || {
-            let listed = self.instances().await?;
-            anyhow::ensure!(listed.len() == wanted, "{} of {wanted} are", listed.len());
-            Ok(())
-        })
-        .await;
+        self.ready_with(self.processes.len()).await;
         // What the registry lists, each client hears a moment later: so do we, and so does the portal.
         if self.processes.keys().any(|role| matches!(role, Role::Products(_))) {
             eventually("our own client reaches products", async || {
@@ -162,6 +156,16 @@ impl System {
             })
             .await;
         }
+    }
+
+    /// Waits until the registry lists so many instances.
+    pub async fn ready_with(&self, wanted: usize) {
+        eventually("every process is registered", async || {
+            let listed = self.instances().await?;
+            anyhow::ensure!(listed.len() == wanted, "{} of {wanted} are", listed.len());
+            Ok(())
+        })
+        .await;
     }
 
     /// One process.

@@ -1,5 +1,11 @@
 //! The registry: snapshots, changes, resuming, fencing; found by any client.
 
+mod doubt;
+mod drain;
+mod history;
+mod nodes;
+mod refusals;
+
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
@@ -9,8 +15,7 @@ use proto::registry::command::Order;
 use proto::registry::watch_response::Event;
 use proto::registry::{
     DeregisterRequest, DiscoverRequest, HeartbeatRequest, InstanceState, Lease, RegisterRequest, TimeToLive,
-    WatchRequest,
-    WatchResponse,
+    WatchRequest, WatchResponse,
 };
 use tonic::{Code, Streaming};
 

@@ -134,8 +134,13 @@ impl Backends {
     }
 
     async fn instances(&self, page_token: String) -> Result<DiscoverResponse, Failure> {
-        let request =
-            DiscoverRequest { service: String::new(), page_size: INSTANCES_PER_CALL, page_token, include_down: true, ..DiscoverRequest::default() };
+        let request = DiscoverRequest {
+            service: String::new(),
+            page_size: INSTANCES_PER_CALL,
+            page_token,
+            include_down: true,
+            ..DiscoverRequest::default()
+        };
         let answer = self.registry.clone().discover(request).await;
         answer.map(tonic::Response::into_inner).map_err(|status| Failure::of(Backend::Registry, &status))
     }

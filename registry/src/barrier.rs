@@ -32,6 +32,10 @@ pub(crate) async fn wait(
         tokio::pin!(progress);
         // Before looking, so that an acknowledgement in between is not missed.
         progress.as_mut().enable();
+        // A registry that stops sends its watchers away: that nobody lags is no answer then.
+        if stopping.is_cancelled() {
+            return Err(Error::Stopping);
+        }
         let laggards = shared.watchers().laggards(service, revision);
         if laggards.is_empty() || Instant::now() >= end {
             return Ok(named(&laggards));

@@ -189,7 +189,11 @@ impl Instances {
         self.take_down(key, DownReason::Superseded, at, now);
         let incarnation = self.next_incarnation;
         self.next_incarnation += 1;
-        let entry = Entry::new(key.clone(), incarnation, registration.clone(), lease, (at, now));
+        let pardoned = self.entry(key).is_some_and(|entry| entry.pardons(registration));
+        let mut entry = Entry::new(key.clone(), incarnation, registration.clone(), lease, (at, now));
+        if pardoned {
+            entry.pardon(at, now);
+        }
         let revision = self.add(key, entry, at, now);
         Ok(Granted { incarnation, revision, lease })
     }

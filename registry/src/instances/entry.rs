@@ -150,6 +150,17 @@ impl Entry {
         self.reported = state;
     }
 
+    /// Whether an operator lets this start of the process take calls again, which it does not know yet.
+    pub(super) fn pardons(&self, registration: &Registration) -> bool {
+        self.operator == Operator::Undrained && self.record.registration.boot_nonce == registration.boot_nonce
+    }
+
+    /// It is not drained, although it says so.
+    pub(super) fn pardon(&mut self, at: Duration, now: Now) {
+        self.operator = Operator::Undrained;
+        self.settle(at, now);
+    }
+
     /// A redial did not prove that it is dead: it is in doubt without further waiting.
     pub(super) fn doubt(&mut self, at: Duration) {
         self.lost = Some(at.saturating_sub(REDIAL));

@@ -19,7 +19,8 @@ impl Instances {
         let entry = self.entry_mut(key).ok_or_else(|| Error::not_found(key))?;
         match entry.operator {
             Operator::Drained => return self.operate(key, Operator::Undrained, Order::Undrain, now),
-            Operator::Down => entry.operator = Operator::Nothing,
+            // When it comes back it may still think that it is drained.
+            Operator::Down => entry.operator = Operator::Undrained,
             Operator::Nothing | Operator::Undrained => {}
         }
         Ok(self.changes.revision())
