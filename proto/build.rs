@@ -15,6 +15,9 @@ const PACKAGES: [&str; 4] = ["logs", "mesh", "products", "registry"];
 const ENCODED: [(&str, &str); 1] =
     [(".rundoo.registry.v1.WatchResponse", "crate::encoded::Encoded<crate::registry::WatchResponse>")];
 
+/// Packages whose server holds thousands of streams that are idle most of the time.
+const FRUGAL: [&str; 1] = ["registry"];
+
 fn main() -> Result<(), Error> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     println!("cargo::rerun-if-changed={}", root.join("rundoo").display());
@@ -50,6 +53,9 @@ fn generate(root: &Path, package: &str) -> Result<(), Error> {
         if message.starts_with(&own(".")) {
             server = server.extern_path(message, encoded);
         }
+    }
+    if FRUGAL.contains(&package) {
+        server = server.codec_path("crate::frugal::FrugalCodec");
     }
     server.out_dir(&servers).compile_fds(compiler.file_descriptor_set())?;
     Ok(())

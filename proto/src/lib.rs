@@ -5,6 +5,7 @@
 //! beside this crate are the manual; nothing here adds to them.
 
 pub mod encoded;
+pub mod frugal;
 
 /// The registry: who is alive, where, and since when.
 #[cfg(feature = "registry")]

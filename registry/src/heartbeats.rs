@@ -4,13 +4,14 @@
 //! answer, so a stream costs its connection and little more.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proto::registry::command::Order as Ordered;
 use proto::registry::{
     ChangeTimeToLiveOrder, Command, DrainOrder, HeartbeatRequest, HeartbeatResponse, RegisterAgainOrder, UndrainOrder,
 };
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
@@ -21,20 +22,51 @@ use crate::registration::Key;
 use crate::requests;
 use crate::shared::Shared;
 
+/// Commands that a stream does not hear of in its answers alone wait here; more are told with the next beat.
+const MOST_COMMANDS: usize = 64;
+
+/// Commands on their way to one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    commands: Mutex<Vec<Command>>,
+    filled: Notify,
+}
+
+impl Mailbox {
+    /// Sends a command now.
+    pub(crate) fn put(&self, command: Command) {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        if commands.len() < MOST_COMMANDS {
+            commands.push(command);
+            self.filled.notify_one();
+        }
+    }
+
+    async fn take(&self) -> Vec<Command> {
+        loop {
+            let commands = std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner));
+            if !commands.is_empty() {
+                return commands;
+            }
+            self.filled.notified().await;
+        }
+    }
+}
+
 /// A stream of beats and what it is answered.
 #[derive(Debug)]
 pub(crate) struct Heartbeats {
     shared: Shared,
     id: StreamId,
     beats: Streaming<HeartbeatRequest>,
-    orders: mpsc::Receiver<HeartbeatResponse>,
+    mailbox: Arc<Mailbox>,
     stopping: CancellationToken,
 }
 
 impl Heartbeats {
     pub(crate) fn new(shared: Shared, beats: Streaming<HeartbeatRequest>, stopping: CancellationToken) -> Self {
-        let (id, orders) = shared.open_stream();
-        Self { shared, id, beats, orders, stopping }
+        let (id, mailbox) = shared.open_stream();
+        Self { shared, id, beats, mailbox, stopping }
     }
 
     /// The answers, until the stream ends; a registry that stops puts nobody in doubt.
@@ -50,7 +82,9 @@ impl Heartbeats {
     async fn next(&mut self) -> Option<Result<HeartbeatResponse, Status>> {
         let message = tokio::select! {
             message = self.beats.message() => message,
-            order = self.orders.recv() => return order.map(Ok),
+            commands = self.mailbox.take() => {
+                return Some(Ok(HeartbeatResponse { commands, ..Default::default() }));
+            }
             () = self.stopping.cancelled() => return Some(Err(Error::Stopping.into())),
         };
         let beat = message.ok()??;

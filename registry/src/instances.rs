@@ -135,6 +135,14 @@ struct Service {
     beats: u64,
 }
 
+/// What the table knew of an instance when it registered.
+struct Before {
+    is_new: bool,
+    is_up: bool,
+    is_pardoned: bool,
+    check_at: Duration,
+}
+
 impl Instances {
     /// An empty table that is warming up: for one lease nobody goes DOWN for silence.
     pub(crate) fn new(rules: Rules, now: Now) -> Self {
@@ -165,6 +173,7 @@ impl Instances {
     pub(crate) fn register(&mut self, key: &Key, registration: &Arc<Registration>, now: Now) -> Result<Granted, Error> {
         let at = self.look(now);
         let lease = self.grant(registration);
+        let mut before = Before { is_new: true, is_up: false, is_pardoned: false, check_at: Duration::MAX };
         if let Some(entry) = self.entry_mut(key) {
             let is_same = entry.record.registration.is_same_as(registration);
             if entry.operator == Operator::Down && entry.record.registration.boot_nonce == registration.boot_nonce {
@@ -176,6 +185,8 @@ impl Instances {
                 self.change(key, now, at, |entry| entry.register_again(registration.state, at, now));
                 return Ok(Granted { incarnation, revision: self.changes.revision(), lease });
             }
+            let is_pardoned = entry.pardons(registration);
+            before = Before { is_new: false, is_up: entry.is_up(), is_pardoned, check_at: entry.check_at };
         }
         if let Some(holder) = self.holder(key, registration.address) {
             if self.entry(&holder).is_some_and(Entry::is_living) {
@@ -183,18 +194,19 @@ impl Instances {
             }
             self.take_down(&holder, DownReason::Superseded, at, now);
         }
-        if self.count >= MOST_INSTANCES && self.entry(key).is_none() {
+        if self.count >= MOST_INSTANCES && before.is_new {
             return Err(Error::TooManyInstances(self.count));
         }
-        self.take_down(key, DownReason::Superseded, at, now);
+        if before.is_up {
+            self.take_down(key, DownReason::Superseded, at, now);
+        }
         let incarnation = self.next_incarnation;
         self.next_incarnation += 1;
-        let pardoned = self.entry(key).is_some_and(|entry| entry.pardons(registration));
         let mut entry = Entry::new(key.clone(), incarnation, registration.clone(), lease, (at, now));
-        if pardoned {
+        if before.is_pardoned {
             entry.pardon(at, now);
         }
-        let revision = self.add(key, entry, at, now);
+        let revision = self.add(key, entry, &before, at, now);
         Ok(Granted { incarnation, revision, lease })
     }
 
@@ -310,19 +322,18 @@ impl Instances {
         (*holder != key.instance).then(|| Key { service: key.service.clone(), instance: holder.clone() })
     }
 
-    fn add(&mut self, key: &Key, entry: Entry, at: Duration, now: Now) -> u64 {
+    fn add(&mut self, key: &Key, mut entry: Entry, before: &Before, at: Duration, now: Now) -> u64 {
         let record = entry.record.clone();
+        // One that was there is on the agenda at its time: it need not be added again.
+        let next = entry.next_check(at, self.clock.warm_at);
+        entry.check_at = next.min(before.check_at);
+        if next < before.check_at {
+            self.agenda.add(next, key.clone());
+        }
         let service = self.services.entry(key.service.clone()).or_default();
         service.addresses.insert(record.registration.address, key.instance.clone());
-        // An entry that was there is in the agenda at its time: it need not be added again.
-        let before = service.instances.insert(key.instance.clone(), entry);
-        let is_new = before.is_none();
-        let check_at = before.map_or(Duration::MAX, |before| before.check_at);
-        self.count += usize::from(is_new);
-        if let Some(entry) = self.entry_mut(key) {
-            entry.check_at = check_at;
-        }
-        self.reschedule(key, at);
+        service.instances.insert(key.instance.clone(), entry);
+        self.count += usize::from(before.is_new);
         self.protection.count(None, &record);
         let what = What::Instance { kind: EventKind::Registered, now: record, before: InstanceState::Unspecified };
         self.changes.push(now.time, what)

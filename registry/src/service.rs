@@ -193,7 +193,7 @@ impl Contract for RegistryService {
         let (address, within) = requests::target(request.get_ref())?;
         let order = MoveOrder { address: address.to_string(), within: prost_types::Duration::try_from(within).ok() };
         let command = Command { order: Some(command::Order::Move(order)), ..Default::default() };
-        let streams = self.shared.tell_all(&HeartbeatResponse { commands: vec![command], ..Default::default() });
+        let streams = self.shared.tell_all(&command);
         tracing::warn!("sent {streams} processes to the registry at {address}");
         let (shared, stopping) = (self.shared.clone(), self.stopping.clone());
         mesh::spawn("end of watches", async move {

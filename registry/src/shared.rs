@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::registry::HeartbeatResponse;
+use proto::registry::Command;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::{Batch, Feed, Followed};
-use crate::heartbeats;
+use crate::heartbeats::{self, Mailbox};
 use crate::instances::{Errands, Instances, Now, Probe, Rules, StreamId};
 use crate::watchers::Watchers;
 
@@ -39,7 +39,7 @@ struct Parts {
     changed: Notify,
     published: watch::Sender<u64>,
     next_stream: AtomicU64,
-    streams: Mutex<HashMap<StreamId, mpsc::Sender<HeartbeatResponse>>>,
+    streams: Mutex<HashMap<StreamId, Arc<Mailbox>>>,
     probes: mpsc::UnboundedSender<Probe>,
     /// Cancelled and replaced when everybody is sent to another node.
     moved: Mutex<CancellationToken>,
@@ -85,14 +85,9 @@ impl Shared {
         }
         for (stream, key, incarnation, order) in errands.orders {
             let command = heartbeats::command(&key, incarnation, order);
-            self.tell(stream, HeartbeatResponse { commands: vec![command], ..Default::default() });
-        }
-    }
-
-    /// Sends something on a heartbeat stream now. One that is full hears it with its next beat.
-    fn tell(&self, stream: StreamId, response: HeartbeatResponse) {
-        if let Some(sender) = self.streams().get(&stream) {
-            let _full_or_gone = sender.try_send(response);
+            if let Some(mailbox) = self.streams().get(&stream) {
+                mailbox.put(command);
+            }
         }
     }
 
@@ -120,11 +115,11 @@ impl Shared {
     }
 
     /// A new heartbeat stream, and what it should send besides its answers.
-    pub(crate) fn open_stream(&self) -> (StreamId, mpsc::Receiver<HeartbeatResponse>) {
+    pub(crate) fn open_stream(&self) -> (StreamId, Arc<Mailbox>) {
         let id = StreamId(self.0.next_stream.fetch_add(1, Ordering::Relaxed));
-        let (sender, receiver) = mpsc::channel(1);
-        self.streams().insert(id, sender);
-        (id, receiver)
+        let mailbox = Arc::<Mailbox>::default();
+        self.streams().insert(id, mailbox.clone());
+        (id, mailbox)
     }
 
     /// A heartbeat stream is over. Unless it is the registry that stops, its instances are in doubt.
@@ -135,10 +130,10 @@ impl Shared {
         }
     }
 
-    /// Sends something on every heartbeat stream, and answers how many there are.
-    pub(crate) fn tell_all(&self, response: &HeartbeatResponse) -> usize {
+    /// Sends a command on every heartbeat stream, and answers how many there are.
+    pub(crate) fn tell_all(&self, command: &Command) -> usize {
         let streams = self.streams();
-        streams.values().for_each(|sender| drop(sender.try_send(response.clone())));
+        streams.values().for_each(|mailbox| mailbox.put(command.clone()));
         streams.len()
     }
 
@@ -198,7 +193,7 @@ impl Shared {
         self.0.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<StreamId, mpsc::Sender<HeartbeatResponse>>> {
+    fn streams(&self) -> MutexGuard<'_, HashMap<StreamId, Arc<Mailbox>>> {
         self.0.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
