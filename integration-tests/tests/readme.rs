@@ -164,7 +164,7 @@ async fn its_commands_work_as_printed() -> anyhow::Result<()> {
             "grpcurl" if has_grpcurl => up.shell(&here)?,
             "grpcurl" => grpcurl(&here).await.with_context(|| command.clone())?,
             "just" => up.shell(&here)?,
-            "cargo" if command.contains(" import ") => up.shell(&here)?,
+            "cargo" if command.contains(" import ") || command.contains(" registry -- ") => up.shell(&here)?,
             // Serving alone, in any order, is what `startup` is about; here the flag list must print.
             "cargo" if command.starts_with("cargo run -p") => up.shell(&format!("{here} -- --help"))?,
             // The two that it opens with: one is running, the other is running us.

@@ -107,6 +107,12 @@ async fn a_watcher_gets_a_snapshot_then_changes_and_resumes_without_loss_or_repe
     let mut watch = registry.watch(tokio_stream::once(foreign)).await?.into_inner();
     let (instances, _) = snapshot(&mut watch).await?;
     assert_eq!(instances, BTreeSet::from(["a".to_owned(), "c".to_owned()]), "another epoch begins with a snapshot");
+
+    let to_come =
+        WatchRequest { epoch: position.epoch, revision: u64::MAX, services: vec!["tests".into()], acknowledges: true };
+    let mut watch = registry.watch(tokio_stream::once(to_come)).await?.into_inner();
+    let (instances, _) = snapshot(&mut watch).await?;
+    assert_eq!(instances.len(), 2, "and so does a revision that is yet to come");
     Ok(())
 }
 

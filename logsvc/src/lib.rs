@@ -31,7 +31,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let path = config.file.display().to_string();
     let store = Store::open(&config.file).with_context(|| format!("could not open the log file {path}"))?;
     app.on_stop("log file", store.clone().close());
-    let mesh = app.join_quietly(&config.mesh.registry);
+    let mesh = app.join_quietly(&config.mesh.registry.addresses);
 
     // What we are. Our own log goes to the same place, without a call to ourselves.
     let own = store.clone();

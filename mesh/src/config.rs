@@ -23,16 +23,9 @@ pub trait Settings {
 // Named, because a group is called after its type and every service has a Config too.
 #[group(id = "mesh")]
 pub struct Config {
-    /// Where the registry is: HOST:PORT, several parted by commas
-    #[arg(
-        long,
-        env = "RUNDOO_REGISTRY",
-        default_value = "127.0.0.1:5051",
-        value_delimiter = ',',
-        value_parser = parse_address,
-        value_name = "HOST:PORT"
-    )]
-    pub registry: Vec<String>,
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: RegistryAddress,
 
     /// The address that others reach this process at, when it is not the one it listens on
     #[arg(long, env = "RUNDOO_ADVERTISE", value_name = "IP:PORT")]
@@ -53,6 +46,22 @@ pub struct Config {
     /// Stop when standard input ends: whoever started this process is gone then
     #[arg(long, env = "RUNDOO_STOP_ON_EOF", hide = true)]
     pub stop_on_eof: bool,
+}
+
+/// Where the registry is; a client subcommand flattens it too.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RegistryAddress {
+    /// Where the registry is: HOST:PORT, several parted by commas
+    #[arg(
+        id = "registry",
+        long,
+        env = "RUNDOO_REGISTRY",
+        default_value = "127.0.0.1:5051",
+        value_delimiter = ',',
+        value_parser = parse_address,
+        value_name = "HOST:PORT"
+    )]
+    pub addresses: Vec<String>,
 }
 
 /// Checks that an address is HOST:PORT; the host may be a name.

@@ -36,7 +36,7 @@ pub use app::{App, run};
 pub use call::{Call, spawn};
 pub use channel::Channel;
 pub use cli::client;
-pub use config::{Config, Settings};
+pub use config::{Config, RegistryAddress, Settings};
 pub use identity::Identity;
 pub use joined::Mesh;
 pub use logging::TERMINAL;

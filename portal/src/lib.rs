@@ -36,7 +36,7 @@ use crate::{backends::Backends, edge::Edge, host::Names};
 /// Builds the portal out of its settings and starts it.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
-    let mesh = app.join(&config.mesh.registry);
+    let mesh = app.join(&config.mesh.registry.addresses);
     let backends = Backends::of(&mesh);
     app.check_exposure(config.http_listen)?;
     let edge = Edge::bind(config.http_listen).await?;

@@ -90,15 +90,9 @@ pub struct ImportArguments {
     #[arg(long, value_name = "FILE.csv")]
     pub refused: Option<PathBuf>,
 
-    /// Where the registry is: HOST:PORT, several parted by commas
-    #[arg(
-        long,
-        env = "RUNDOO_REGISTRY",
-        default_value = "127.0.0.1:5051",
-        value_delimiter = ',',
-        value_name = "HOST:PORT"
-    )]
-    pub registry: Vec<String>,
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: mesh::RegistryAddress,
 }
 
 /// What happens with a row whose SKU a product has already.

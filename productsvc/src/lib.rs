@@ -33,7 +33,7 @@ pub use store::ProductStore;
 /// Puts the product service together.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
-    let mesh = app.join(&config.mesh.registry);
+    let mesh = app.join(&config.mesh.registry.addresses);
     let products = ProductStore::open(&config.database_url).await.context("could not open the product database")?;
     app.on_stop("product store", close(products.clone()));
     app.spawn("request purge", {

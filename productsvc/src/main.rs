@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match arguments.command {
         None => mesh::run("productsvc", arguments.config, productsvc::wire),
         Some(Command::Import(import)) => {
-            let registry = import.registry.clone();
+            let registry = import.registry.addresses.clone();
             mesh::client(&registry, async move |mesh| productsvc::importer::import(mesh, import).await)
         }
     }

@@ -206,7 +206,7 @@ impl Instances {
         if before.is_pardoned {
             entry.pardon(at, now);
         }
-        let revision = self.add(key, entry, &before, at, now);
+        let revision = self.add(key, entry, &before, now);
         Ok(Granted { incarnation, revision, lease })
     }
 
@@ -322,7 +322,8 @@ impl Instances {
         (*holder != key.instance).then(|| Key { service: key.service.clone(), instance: holder.clone() })
     }
 
-    fn add(&mut self, key: &Key, mut entry: Entry, before: &Before, at: Duration, now: Now) -> u64 {
+    fn add(&mut self, key: &Key, mut entry: Entry, before: &Before, now: Now) -> u64 {
+        let at = entry.beat;
         let record = entry.record.clone();
         // One that was there is on the agenda at its time: it need not be added again.
         let next = entry.next_check(at, self.clock.warm_at);

@@ -3,7 +3,7 @@
 //! Read `instances` for the rules and `changes` for the one history that they write;
 //! `requests` for what is accepted; `heartbeats`, `watchers` and `events` for the
 //! streams; `barrier` for the drain; `service` for the gRPC surface. [`wire`] puts
-//! them together.
+//! them together. [`commands`] is the other side: an operator's command line.
 
 pub mod config;
 mod registration;
@@ -21,6 +21,7 @@ mod events;
 mod discover;
 mod service;
 mod error;
+pub mod commands;
 #[doc(hidden)]
 pub mod speed;
 

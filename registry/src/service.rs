@@ -129,7 +129,8 @@ impl Contract for RegistryService {
         let first = first.ok().transpose()?.flatten().ok_or(Error::NoFirstRequest)?;
         let followed = requests::followed(&first)?;
         // A revision of another epoch, or one that is yet to come, is no place to stand.
-        let position = Some(first.revision).filter(|_| first.epoch == self.shared.epoch());
+        let current = self.shared.with(|instances| instances.changes().revision());
+        let position = Some(first.revision).filter(|r| first.epoch == self.shared.epoch() && *r <= current);
         let watching = Watching::new(caller, address, followed, first.acknowledges);
         let watcher = Watcher::new(self.shared.clone(), watching, position, requests, self.stopping.clone());
         Ok(Response::new(Box::pin(watcher.messages())))

@@ -148,3 +148,65 @@ impl Balancer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::channel::standing::Standing;
+    use crate::task::Tasks;
+
+    /// A connection to a server that answers nothing, and its standing.
+    async fn connection(tasks: &Tasks, rank: Rank) -> (Arc<Connection>, Arc<Standing>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tasks.spawn("server", async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let silent = hyper::service::service_fn(async |_| {
+                std::future::pending::<Result<http::Response<Empty<bytes::Bytes>>, std::io::Error>>().await
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let _ended = server.serve_connection(TokioIo::new(stream), silent).await;
+        });
+        let standing = Arc::new(Standing::new(rank));
+        let (connection, driver) = Connection::open(&address, standing.clone()).await.unwrap();
+        tasks.spawn("driver", driver);
+        (Arc::new(connection), standing)
+    }
+
+    #[tokio::test]
+    async fn suspects_are_picked_last_and_who_rests_never() {
+        let tasks = Tasks::new();
+        let (ready, standing) = connection(&tasks, Rank::Ready).await;
+        let (suspect, _) = connection(&tasks, Rank::Suspect).await;
+        let (resting, _) = connection(&tasks, Rank::Resting).await;
+        let balancer = Balancer::new(Policy::LessBusy);
+        [&ready, &suspect, &resting].into_iter().for_each(|connection| balancer.add(connection.clone()));
+
+        assert!((0..100).all(|_| Arc::ptr_eq(&balancer.pick().unwrap(), &ready)));
+        standing.set(Rank::Resting);
+        assert!((0..100).all(|_| Arc::ptr_eq(&balancer.pick().unwrap(), &suspect)));
+        balancer.remove(&suspect);
+        assert!(balancer.pick().is_none());
+    }
+
+    #[tokio::test]
+    async fn calls_stick_to_one_address_and_to_the_next_when_it_is_gone() {
+        let tasks = Tasks::new();
+        let (first, standing) = connection(&tasks, Rank::Ready).await;
+        let (second, _) = connection(&tasks, Rank::Ready).await;
+        let balancer = Balancer::new(Policy::sticky(&[first.address().to_owned(), second.address().to_owned()]));
+        [&second, &first].into_iter().for_each(|connection| balancer.add(connection.clone()));
+
+        assert!((0..10).all(|_| Arc::ptr_eq(&balancer.pick().unwrap(), &first)));
+        standing.set(Rank::Resting);
+        assert!(Arc::ptr_eq(&balancer.pick().unwrap(), &second));
+        standing.set(Rank::Ready);
+        assert!(Arc::ptr_eq(&balancer.pick().unwrap(), &second), "whoever took over keeps it");
+        balancer.prefer(first.address());
+        assert!(Arc::ptr_eq(&balancer.pick().unwrap(), &first));
+    }
+}

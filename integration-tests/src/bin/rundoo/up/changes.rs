@@ -7,7 +7,7 @@ use mesh::Mesh;
 use owo_colors::AnsiColors;
 use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::watch_response::Event;
-use proto::registry::{Instance, InstanceState, WatchRequest};
+use proto::registry::{Instance, InstanceState, SuspectReason, WatchRequest};
 
 use crate::say;
 
@@ -50,7 +50,7 @@ pub(crate) async fn follow(mesh: &Mesh) {
 /// What was shown of each instance, so that nothing is said twice.
 #[derive(Default)]
 struct Shown {
-    states: HashMap<(String, String), InstanceState>,
+    states: HashMap<(String, String), (InstanceState, SuspectReason)>,
     /// Whether the first snapshot has been received whole.
     began: bool,
 }
@@ -58,7 +58,8 @@ struct Shown {
 impl Shown {
     fn show(&mut self, instance: &Instance) {
         let key = (instance.service.clone(), instance.instance_id.clone());
-        if self.states.insert(key, instance.state()) == Some(instance.state()) {
+        let now = (instance.state(), instance.suspect_reason());
+        if self.states.insert(key, now) == Some(now) {
             return;
         }
         // The first snapshot holds who has just been started and waited for.
@@ -74,19 +75,19 @@ pub(crate) fn sentence(instance: &Instance) -> String {
     let name = format!("{}/{}", instance.service, instance.instance_id);
     let state = instance.state().as_str_name().trim_start_matches("INSTANCE_STATE_");
     let time = say::clock();
-    match instance.state() {
-        InstanceState::Down => {
-            let reason = instance
-                .down_reason()
-                .as_str_name()
-                .trim_start_matches("DOWN_REASON_")
-                .to_lowercase()
-                .replace('_', " ");
+    let words = |reason: &str, prefix: &str| reason.trim_start_matches(prefix).to_lowercase().replace('_', " ");
+    match (instance.state(), instance.suspect_reason()) {
+        (InstanceState::Down, _) => {
+            let reason = words(instance.down_reason().as_str_name(), "DOWN_REASON_");
             format!("{time} {name} {}: {reason}", say::coloured("DOWN", AnsiColors::Red))
         }
-        InstanceState::Ready => {
+        (InstanceState::Ready, SuspectReason::Unspecified) => {
             format!("{time} {name} {} at {}", say::coloured("UP", AnsiColors::Green), instance.address)
         }
-        _ => format!("{time} {name} {state}"),
+        (_, SuspectReason::Unspecified) => format!("{time} {name} {state}"),
+        (_, reason) => {
+            let reason = words(reason.as_str_name(), "SUSPECT_REASON_");
+            format!("{time} {name} {}: {reason}", say::coloured("SUSPECT", AnsiColors::Yellow))
+        }
     }
 }
