@@ -6,6 +6,7 @@ mod garbage;
 mod import;
 mod launcher;
 mod logs;
+mod operator;
 mod portal;
 mod products;
 mod readme;

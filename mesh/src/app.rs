@@ -229,7 +229,7 @@ impl App {
             if tokio::time::timeout(DRAIN_BUDGET - Duration::from_secs(1), &mut serving).await.is_err() {
                 tracing::warn!("some requests did not end in time and were cut");
                 cut.cancel();
-                serving.await??;
+                serving.await?;
             }
             Ok(())
         });

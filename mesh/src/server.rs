@@ -3,12 +3,10 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::middleware::{Next, from_fn};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
@@ -20,17 +18,9 @@ use crate::identity::Identity;
 use crate::layers::{Inbound, Layers};
 use crate::load::Load;
 
-mod incoming;
+mod connections;
 
-/// A PING proves the connection of a silent client; without an answer it is cut.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// tonic's own default is no limit at all.
-const STREAMS_PER_CONNECTION: u32 = 1024;
-
-/// What headers may weigh: a trace, a few ids, error details.
-const HEADER_BYTES: u32 = 16 * 1024;
+pub(crate) use connections::serve;
 
 /// An address that is bound and not served yet.
 #[derive(Debug)]
@@ -150,23 +140,4 @@ impl Health {
             self.reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
     }
-}
-
-/// Serves until `drain` is cancelled, then ends what is left at the latest when `cut` is.
-pub(crate) async fn serve(
-    door: Door,
-    routes: Routes,
-    drain: CancellationToken,
-    cut: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .http2_max_header_list_size(HEADER_BYTES)
-        // Without it a connection that never sends its preface keeps a graceful shutdown waiting (hyper#4170).
-        .accept_http1(true)
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming::accept(door.listener, cut), drain.cancelled_owned())
-        .await
 }

@@ -12,7 +12,8 @@ const MOST_BEATS: f64 = 20_000.0;
 
 /// Rundoo's registry: who is alive, where, and since when.
 ///
-/// Speaks gRPC with reflection. State is in memory and rebuilt by heartbeats.
+/// Without a command it serves gRPC, with reflection. State is in memory and rebuilt by heartbeats.
+/// With a command it asks the registry that runs, or tells it what to do.
 #[derive(Debug, clap::Parser)]
 #[command(name = "registry", version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -99,7 +100,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for line in ["drain tests", "drain tests/a --timeout 61", "ls --fact x", "ls --registry x", "move localhost:1"] {
+        for line in ["drain tests", "drain tests/a --timeout 61", "ls --fact x", "ls --registry x", "move localhost:1"]
+        {
             let line = format!("registry {line}");
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

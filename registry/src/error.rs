@@ -17,6 +17,8 @@ pub(crate) enum Error {
     NotFound(String),
     #[error("incarnation {given} is not the living one, {living}")]
     StaleIncarnation { given: u64, living: u64 },
+    #[error("the message cannot be read: {0}")]
+    Unreadable(String),
     #[error("the watch did not say what it wants to follow")]
     NoFirstRequest,
     #[error("page_token is not a page token of this request")]
@@ -51,7 +53,9 @@ fn names(fields: &[(String, String)]) -> String {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let (code, reason) = match &error {
-            Error::InvalidFields(_) | Error::NoFirstRequest => (Code::InvalidArgument, ErrorReason::InvalidField),
+            Error::InvalidFields(_) | Error::Unreadable(_) | Error::NoFirstRequest => {
+                (Code::InvalidArgument, ErrorReason::InvalidField)
+            }
             Error::NotFound(_) => (Code::NotFound, ErrorReason::InstanceNotFound),
             Error::StaleIncarnation { .. } => (Code::FailedPrecondition, ErrorReason::StaleIncarnation),
             Error::InvalidPageToken => (Code::InvalidArgument, ErrorReason::InvalidPageToken),

@@ -87,8 +87,11 @@ impl Heartbeats {
             }
             () = self.stopping.cancelled() => return Some(Err(Error::Stopping.into())),
         };
-        let beat = message.ok()??;
-        Some(self.renew(beat).map_err(Status::from))
+        match message {
+            Ok(beat) => Some(self.renew(beat?).map_err(Status::from)),
+            // Nobody hears this when it is the connection that broke.
+            Err(status) => Some(Err(Error::Unreadable(status.message().to_owned()).into())),
+        }
     }
 
     fn renew(&self, beat: HeartbeatRequest) -> Result<HeartbeatResponse, Error> {

@@ -279,7 +279,9 @@ fn is_service(name: &str) -> bool {
 }
 
 fn is_instance(id: &str) -> bool {
-    (1..=LONGEST_INSTANCE).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+    // Browsers resolve dots in a path away, so those two could not have a page.
+    let is_dots = matches!(id, "." | "..");
+    (1..=LONGEST_INSTANCE).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) && !is_dots
 }
 
 fn is_text(text: &str, longest: usize) -> bool {

@@ -103,6 +103,7 @@ impl Contract for RegistryService {
         let revision = self.change(|instances, now| instances.drain(&key, now))?;
         let laggards = barrier::wait(&self.shared, &key.service, revision, wait, &self.stopping).await?;
         if request.get_ref().down {
+            // Repeated, it finds the instance down already, which is what was wanted.
             self.change(|instances, now| instances.remove(&key, now))?;
         }
         let (instance, safe_to_exit) = (self.instance(&key), laggards.is_empty());

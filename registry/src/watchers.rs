@@ -145,7 +145,9 @@ impl Watcher {
         stopping: CancellationToken,
     ) -> Self {
         let watching = Arc::new(watching);
-        watching.applied.store(position.unwrap_or_default(), Ordering::Release);
+        let begin = position.unwrap_or_default();
+        watching.applied.store(begin, Ordering::Release);
+        watching.sent.store(begin, Ordering::Release);
         let id = shared.watchers().add(watching.clone());
         let mut published = shared.published();
         // There is something to say at once.
@@ -177,11 +179,14 @@ impl Watcher {
                 request = self.requests.message(), if self.listens => match request {
                     Ok(Some(request)) => self.acknowledge(&request),
                     Ok(None) => self.end_of_requests(),
-                    Err(_) => return None,
+                    // Nobody hears this when it is the connection that broke.
+                    Err(status) => return Some(Err(Error::Unreadable(status.message().to_owned()).into())),
                 },
                 () = &mut self.quiet => {
                     self.rest();
-                    return Some(Ok(self.shared.bookmark(self.position.unwrap_or_default())));
+                    let reached = self.position.unwrap_or_default();
+                    self.watching.sent.store(reached, Ordering::Relaxed);
+                    return Some(Ok(self.shared.bookmark(reached)));
                 }
                 () = self.stopping.cancelled() => return Some(Err(Error::Stopping.into())),
                 () = self.moved.cancelled() => return Some(Err(Error::Moved.into())),
@@ -213,7 +218,10 @@ impl Watcher {
         }
         let batch = self.shared.batch(&self.watching.followed, self.position);
         self.position = Some(batch.revision);
-        self.watching.sent.store(batch.revision, Ordering::Relaxed);
+        // What does not concern it is not sent, so that who has applied what was sent is up to date.
+        if !batch.messages.is_empty() {
+            self.watching.sent.store(batch.revision, Ordering::Relaxed);
+        }
         self.batch = Some((batch, 0));
     }
 

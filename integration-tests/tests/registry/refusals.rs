@@ -1,6 +1,7 @@
 //! Bad input: every field empty, oversized, duplicated or wrong is a named status, and nothing breaks.
 
 use anyhow::Context as _;
+use harness::dynamic;
 use mesh::Refusal;
 use proto::registry::{
     DeregisterRequest, DiscoverRequest, DrainRequest, HeartbeatRequest, Lease, ListEventsRequest, ListWatchersRequest,
@@ -35,6 +36,7 @@ async fn every_malformed_registration_is_refused_by_the_name_of_its_field() -> a
         ("instance_id", RegisterRequest { instance_id: String::new(), ..good.clone() }),
         ("instance_id", RegisterRequest { instance_id: LONG(65), ..good.clone() }),
         ("instance_id", RegisterRequest { instance_id: "a b\u{7}".into(), ..good.clone() }),
+        ("instance_id", RegisterRequest { instance_id: "..".into(), ..good.clone() }),
         ("boot_nonce", RegisterRequest { boot_nonce: 0, ..good.clone() }),
         ("address", RegisterRequest { address: String::new(), ..good.clone() }),
         ("address", RegisterRequest { address: "localhost:80".into(), ..good.clone() }),
@@ -186,5 +188,29 @@ async fn a_malformed_beat_ends_its_stream_with_a_reason_and_harms_nobody() -> an
     let mut answers = registry.heartbeat(tokio_stream::once(beat)).await?.into_inner();
     let answer = answers.message().await?.context("an answer")?;
     assert_eq!((answer.sequence, answer.commands.len()), (u64::MAX, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_cannot_be_read_ends_its_stream_with_a_reason_too() -> anyhow::Result<()> {
+    let system = only_registry().await?;
+    for name in ["Heartbeat", "Watch"] {
+        let method = dynamic::method(&format!("RegistryService/{name}"))?;
+        let good = dynamic::requests(&method, if name == "Watch" { "{}" } else { r#"{"sequence": 1}"# })?;
+        // Another message, whose bytes are none of this method's.
+        let other = dynamic::method("RegistryService/Move")?;
+        let garbage = dynamic::requests(&other, r#"{"address": "xxxx"}"#)?;
+        let requests: Vec<_> = if name == "Watch" { good.into_iter().chain(garbage).collect() } else { garbage };
+
+        let mut answers = dynamic::call(system.mesh().registry(), &method, tokio_stream::iter(requests)).await?;
+        let refused = loop {
+            match answers.message().await {
+                Ok(answer) => drop(answer.context("it ended without a reason")?),
+                Err(refused) => break refused,
+            }
+        };
+
+        check(&refused, Code::InvalidArgument, "INVALID_FIELD", None);
+    }
     Ok(())
 }

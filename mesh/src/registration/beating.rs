@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use proto::registry::command::Order;
 use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::{HeartbeatResponse, RegisterResponse};
@@ -28,12 +29,8 @@ enum Next {
     End(Status),
 }
 
-/// A move to another registry node that is to come.
-#[derive(Debug)]
-struct Departure {
-    address: String,
-    at: Instant,
-}
+/// A move to another registry node that is under way: answers why this stream ends, if it does.
+type Departure = BoxFuture<'static, Option<Status>>;
 
 impl Registration {
     /// Beats until the stream breaks, and says why it did.
@@ -51,7 +48,7 @@ impl Registration {
             Err(_) => return Status::unavailable("the registry does not answer"),
         };
         let (mut heard, mut due) = (Instant::now(), Instant::now() + period);
-        let mut departure: Option<Departure> = None;
+        let mut departure: Departure = Box::pin(std::future::pending());
         let mut missing = Vec::new();
         loop {
             let next = tokio::select! {
@@ -68,10 +65,10 @@ impl Registration {
                     }
                 }
                 () = tokio::time::sleep_until(due) => Next::Beat,
-                () = sleep_until(departure.as_ref()) => match self.depart(departure.take()).await {
-                    Some(status) => Next::End(status),
-                    None => Next::Nothing,
-                },
+                ended = &mut departure => {
+                    departure = Box::pin(std::future::pending());
+                    ended.map_or(Next::Nothing, Next::End)
+                }
             };
             match next {
                 Next::Nothing => {}
@@ -83,7 +80,7 @@ impl Registration {
                     }
                 }
                 Next::ChangePeriod(changed) => (period, due) = (changed, due.min(Instant::now() + changed)),
-                Next::Move(address, wait) => departure = Some(Departure { address, at: Instant::now() + wait }),
+                Next::Move(address, wait) => departure = self.depart(address, wait),
                 Next::End(status) => return status,
             }
         }
@@ -123,14 +120,17 @@ impl Registration {
         Next::Beat
     }
 
-    /// Goes to another registry node; stays when it cannot be reached.
-    async fn depart(&self, departure: Option<Departure>) -> Option<Status> {
-        let address = departure?.address;
-        if self.registry.go_to(&address, REACH_TIMEOUT).await {
-            return Some(Status::unavailable(format!("it sent this process to the registry at {address}")));
-        }
-        tracing::warn!("the registry sent this process to {address}, which cannot be reached; it stays");
-        None
+    /// Goes to another registry node after a while; stays when it cannot be reached.
+    fn depart(&self, address: String, wait: Duration) -> Departure {
+        let registry = self.registry.clone();
+        Box::pin(async move {
+            tokio::time::sleep(wait).await;
+            if registry.go_to(&address, REACH_TIMEOUT).await {
+                return Some(Status::unavailable(format!("it sent this process to the registry at {address}")));
+            }
+            tracing::warn!("the registry sent this process to {address}, which cannot be reached; it stays");
+            None
+        })
     }
 
     /// Says which required services are missing, when that changes.
@@ -144,12 +144,5 @@ impl Registration {
             [] => tracing::info!("every service that {} requires has a ready instance", self.identity.service()),
             missing => tracing::warn!("no instance of {} is ready, and this process requires it", missing.join(", ")),
         }
-    }
-}
-
-async fn sleep_until(departure: Option<&Departure>) {
-    match departure {
-        Some(departure) => tokio::time::sleep_until(departure.at).await,
-        None => std::future::pending().await,
     }
 }

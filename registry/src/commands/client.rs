@@ -79,7 +79,10 @@ impl Client {
     }
 
     /// Every instance that matches, and what the last page says beside them.
-    pub(super) async fn instances(&self, wanted: &DiscoverRequest) -> anyhow::Result<(Vec<Instance>, DiscoverResponse)> {
+    pub(super) async fn instances(
+        &self,
+        wanted: &DiscoverRequest,
+    ) -> anyhow::Result<(Vec<Instance>, DiscoverResponse)> {
         let mut request = DiscoverRequest { page_size: PAGE, ..wanted.clone() };
         let mut instances = Vec::new();
         loop {
@@ -140,7 +143,8 @@ impl Outage {
             return Err(client.explained(status));
         }
         if !std::mem::replace(&mut self.said, true) {
-            screen.notice(&format!("waiting for the registry: {}", client.explained(status)));
+            let (addresses, why) = (&client.addresses, status.message());
+            screen.notice(&format!("the registry at {addresses} is away, trying until it is back: {why}"));
         }
         tokio::time::sleep(RETRY).await;
         Ok(())

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::commands::client::{Client, DEADLINE, Stub};
 use crate::commands::screen::{Closed, Screen};
-use crate::commands::words::{count, key, state_name};
+use crate::commands::words::{count, key, state_name, why};
 use crate::commands::{Drain, Undrain};
 
 /// The exit code when some callers may not know yet.
@@ -21,6 +21,8 @@ const MOST_NAMED: usize = 10;
 
 pub(super) async fn drain(client: &Client, screen: &Screen, wanted: Drain) -> anyhow::Result<ExitCode> {
     let found = wanted.instance.find(client, is_up).await?;
+    // The registry would say that there is no such instance, and `ls --all` that there is.
+    anyhow::ensure!(is_up(&found), "{} is DOWN already ({}): there is nothing to drain", key(&found), why(&found));
     let timeout = Duration::from_secs(wanted.timeout.into());
     let request = DrainRequest {
         service: found.service,
@@ -92,6 +94,8 @@ fn outcome(before: &Instance, answer: &UndrainResponse) -> String {
     match before.down_reason() {
         _ if !is_kept_away(before) => format!("{name} was not drained; it is {}\n", state_name(now)),
         DownReason::Operator => format!("{name} may come back: it registers again by itself if it still runs\n"),
+        // The process hears of it in the same moment, and has not answered yet.
+        _ if now.state() == InstanceState::Draining => format!("{name} takes calls again as soon as it says so\n"),
         _ => format!("{name} is not drained any more; it is {}\n", state_name(now)),
     }
 }
@@ -118,8 +122,7 @@ mod tests {
             ..Default::default()
         };
         let down = Instance { state: InstanceState::Down.into(), ..Default::default() };
-        let answer =
-            DrainResponse { instance: Some(down), revision: 18, safe_to_exit: false, laggards: vec![laggard] };
+        let answer = DrainResponse { instance: Some(down), revision: 18, safe_to_exit: false, laggards: vec![laggard] };
 
         let text = verdict("tests/a", &answer, Duration::from_secs(5));
 
@@ -138,8 +141,11 @@ mod tests {
         };
         let drained = Instance { drained: true, ..ready.clone() };
         let answer = UndrainResponse { instance: Some(ready.clone()), revision: 1 };
+        let draining = Instance { state: InstanceState::Draining.into(), ..ready.clone() };
+        let at_first = UndrainResponse { instance: Some(draining), revision: 1 };
 
         assert_eq!(outcome(&ready, &answer), "tests/a was not drained; it is READY\n");
         assert_eq!(outcome(&drained, &answer), "tests/a is not drained any more; it is READY\n");
+        assert_eq!(outcome(&drained, &at_first), "tests/a takes calls again as soon as it says so\n");
     }
 }

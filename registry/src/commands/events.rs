@@ -19,6 +19,9 @@ pub(super) async fn run(client: &Client, screen: &Screen, wanted: Events) -> any
     let mut history = History { client, screen, service, instance, place, columns, outage: Outage::default() };
     let last = history.last(wanted.last).await?;
     history.show(&last)?;
+    if last.is_empty() && wanted.last > 0 {
+        screen.notice("no such event is remembered");
+    }
     if !wanted.follow {
         return Ok(ExitCode::SUCCESS);
     }

@@ -11,8 +11,7 @@ use crate::commands::table::{Cell, Table};
 use crate::commands::words::{age, count, load, short, state, why};
 use crate::commands::{Ls, State};
 
-const HEAD: [&str; 10] =
-    ["SERVICE", "INSTANCE", "STATE", "ADDRESS", "VERSION", "ZONE", "SINCE", "BEAT", "LOAD", "WHY"];
+const HEAD: [&str; 10] = ["SERVICE", "INSTANCE", "STATE", "ADDRESS", "VERSION", "ZONE", "SINCE", "BEAT", "LOAD", "WHY"];
 
 pub(super) async fn run(client: &Client, screen: &Screen, wanted: Ls) -> anyhow::Result<ExitCode> {
     let request = DiscoverRequest {
@@ -142,9 +141,6 @@ mod tests {
         let doubts = doubts("x", &page, Timestamp::from_second(12).unwrap());
 
         assert_eq!(doubts.len(), 3);
-        assert_eq!(
-            doubts[2],
-            "protected: service tests, for 12 s: 4 of 5 are in doubt, so lapsed leases are held"
-        );
+        assert_eq!(doubts[2], "protected: service tests, for 12 s: 4 of 5 are in doubt, so lapsed leases are held");
     }
 }

@@ -48,9 +48,8 @@ impl Target {
     }
 
     fn choose(&self, listed: &[Instance], likely: fn(&Instance) -> bool) -> anyhow::Result<Option<Instance>> {
-        let begins = |instance: &&Instance| {
-            instance.service == self.service && instance.instance_id.starts_with(&self.instance)
-        };
+        let begins =
+            |instance: &&Instance| instance.service == self.service && instance.instance_id.starts_with(&self.instance);
         let matching: Vec<&Instance> = listed.iter().filter(begins).collect();
         if let Some(exact) = matching.iter().find(|instance| instance.instance_id == self.instance) {
             return Ok(Some(Instance::clone(exact)));

@@ -15,7 +15,7 @@ use crate::commands::client::{Client, Outage, Stub};
 use crate::commands::screen::{self, Screen};
 use crate::commands::table::{Cell, Colour, Columns};
 use crate::commands::watch::known::{Known, News};
-use crate::commands::words::{key, short, state, time, why};
+use crate::commands::words::{count, key, short, state, time, why};
 
 /// A bookmark comes every 5 s; twice that without a word is a dead stream.
 const SILENCE: Duration = Duration::from_secs(11);
@@ -85,7 +85,9 @@ impl Watching<'_> {
             if let Some(news) = self.known.apply(message) {
                 self.show(&news)?;
             }
-            self.remark(said);
+            if !self.known.is_arriving() {
+                self.remark(said);
+            }
         }
     }
 
@@ -94,14 +96,20 @@ impl Watching<'_> {
             let epoch = short(&news.epoch);
             self.screen.notice(&format!("the registry began anew: epoch {epoch}, revision {}", news.revision));
         }
-        if self.screen.is_json() {
-            return self.show_json(news);
+        match self.screen.is_json() {
+            true => self.show_json(news)?,
+            false => self.show_lines(news)?,
         }
-        let lines: Vec<Vec<Cell>> = news
-            .told
-            .iter()
-            .map(|told| line(&told.instance, told.time.as_ref(), news.revision))
-            .collect();
+        if news.is_first {
+            let number = count(news.told.len(), "instance");
+            self.screen.notice(&format!("{number} at revision {}; what changes follows", news.revision));
+        }
+        Ok(())
+    }
+
+    fn show_lines(&mut self, news: &News) -> anyhow::Result<()> {
+        let lines: Vec<Vec<Cell>> =
+            news.told.iter().map(|told| line(&told.instance, told.time.as_ref(), news.revision)).collect();
         lines.iter().for_each(|line| self.columns.measure(line));
         let text: String = lines.iter().map(|line| self.columns.line(line)).collect();
         self.screen.print(&text)

@@ -30,14 +30,14 @@ pub(super) async fn run(client: &Client, screen: &Screen, wanted: Watchers) -> a
         watchers.iter().try_for_each(|watcher| screen.print_json("Watcher", watcher))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut text = lines(&watchers, revision, Timestamp::now(), screen.is_coloured());
+    let mut text = lines(&watchers, Timestamp::now(), screen.is_coloured());
     let number = count(watchers.len(), "watcher");
     text.push_str(&format!("{number}  epoch {}  revision {revision}\n", short(&epoch)));
     screen.print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(watchers: &[Watcher], revision: u64, now: Timestamp, coloured: bool) -> String {
+fn lines(watchers: &[Watcher], now: Timestamp, coloured: bool) -> String {
     let mut table = Table::new(&HEAD);
     for watcher in watchers {
         let follows = if watcher.services.is_empty() { "all".to_owned() } else { watcher.services.join(", ") };
@@ -46,7 +46,7 @@ fn lines(watchers: &[Watcher], revision: u64, now: Timestamp, coloured: bool) ->
             watcher.address.as_str().into(),
             follows.into(),
             if watcher.acknowledges { "yes" } else { "no" }.into(),
-            applied(watcher, revision),
+            applied(watcher),
             age(watcher.begin_time.as_ref(), now).into(),
         ]);
     }
@@ -54,9 +54,9 @@ fn lines(watchers: &[Watcher], revision: u64, now: Timestamp, coloured: bool) ->
 }
 
 /// How far a watcher has come; one that does not acknowledge never says.
-fn applied(watcher: &Watcher, revision: u64) -> Cell {
+fn applied(watcher: &Watcher) -> Cell {
     let applied = watcher.applied_revision;
-    match revision.saturating_sub(applied) {
+    match watcher.sent_revision.saturating_sub(applied) {
         _ if !watcher.acknowledges => "unknown".into(),
         0 => Cell::from(format!("{applied}, up to date")).coloured(Some(Colour::Good)),
         behind => Cell::from(format!("{applied}, {behind} behind")).coloured(Some(Colour::Doubtful)),
@@ -81,7 +81,7 @@ mod tests {
         let late = Watcher { applied_revision: 14, ..portal.clone() };
         let person = Watcher { acknowledges: false, services: Vec::new(), ..late.clone() };
 
-        let text = lines(&[portal, late, person], 17, Timestamp::from_second(60).unwrap(), false);
+        let text = lines(&[portal, late, person], Timestamp::from_second(60).unwrap(), false);
 
         let expected = "\
             CALLER    ADDRESS      FOLLOWS               ACKNOWLEDGES  APPLIED         SINCE\n\

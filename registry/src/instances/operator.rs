@@ -10,6 +10,11 @@ use crate::registration::Key;
 impl Instances {
     /// An operator keeps calls away from an instance.
     pub(crate) fn drain(&mut self, key: &Key, now: Now) -> Result<u64, Error> {
+        self.look(now);
+        if self.entry(key).is_some_and(|entry| entry.operator == Operator::Down) {
+            // It was done before: nobody calls it.
+            return Ok(self.changes.revision());
+        }
         self.operate(key, Operator::Drained, Order::Drain, now)
     }
 

@@ -65,6 +65,11 @@ impl Known {
         self.parts.clear();
     }
 
+    /// Whether a snapshot is on its way.
+    pub(super) fn is_arriving(&self) -> bool {
+        self.arriving.is_some()
+    }
+
     /// Takes a message; answers what is new.
     pub(super) fn apply(&mut self, message: WatchResponse) -> Option<News> {
         let is_first = self.epoch.is_empty();
@@ -104,7 +109,7 @@ impl Known {
         self.revision = revision;
         let (warming, protected) = (message.warming, message.protected);
         let news = News { epoch, revision, from_revision, warming, protected, is_first, is_another_life, told };
-        (is_another_life || !news.told.is_empty()).then_some(news)
+        (is_first || is_another_life || !news.told.is_empty()).then_some(news)
     }
 
     /// Notes an instance; answers it unless it is only confirmed to be as it was.
