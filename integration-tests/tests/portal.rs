@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod forms;
+mod history;
 mod manners;
 
 use anyhow::Context as _;

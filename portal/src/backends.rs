@@ -1,7 +1,9 @@
 //! What the portal asks of other services, and how.
 //!
 //! Typed clients over the mesh's channels; deadline, request id and retries are
-//! the mesh's business.
+//! the mesh's business. What is asked of the registry stands in `registry.rs`.
+
+pub(crate) mod registry;
 
 use mesh::{Channel, Mesh};
 use proto::{
@@ -9,7 +11,7 @@ use proto::{
         CreateProductRequest, DeleteProductRequest, GetProductRequest, ListProductsRequest, Product as Record,
         SearchProductsRequest, UpdateProductRequest, product_service_client::ProductServiceClient,
     },
-    registry::{DiscoverRequest, DiscoverResponse, Instance, registry_service_client::RegistryServiceClient},
+    registry::registry_service_client::RegistryServiceClient,
 };
 use tonic::Status;
 
@@ -24,27 +26,11 @@ use crate::{
 /// Products on one page.
 const PRODUCTS_PER_PAGE: i32 = 50;
 
-/// Instances asked for at once, the registry's largest page.
-const INSTANCES_PER_CALL: i32 = 1000;
-
-/// Instances after which the services page stops asking; a person reads no more either.
-const MAX_INSTANCES: usize = 10_000;
-
 /// The services behind the pages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
     products: ProductServiceClient<Channel>,
     registry: RegistryServiceClient<Channel>,
-}
-
-/// What the registry knew at one moment.
-pub(crate) struct Census {
-    /// In the order of service and instance.
-    pub(crate) instances: Vec<Instance>,
-    /// Whether the registry has just started, so that instances may be missing.
-    pub(crate) warming: bool,
-    /// Whether there were more than [`MAX_INSTANCES`].
-    pub(crate) cut: bool,
 }
 
 impl Backends {
@@ -112,37 +98,6 @@ impl Backends {
         let request = DeleteProductRequest { id, etag: posted.etag.clone(), request_id: posted.request_id.clone() };
         self.products.clone().delete_product(request).await?;
         Ok(())
-    }
-
-    /// Everyone the registry knows, also those it remembers as DOWN.
-    pub(crate) async fn census(&self) -> Result<Census, Failure> {
-        let mut census = Census { instances: Vec::new(), warming: false, cut: false };
-        let mut page_token = String::new();
-        loop {
-            let page = self.instances(page_token).await?;
-            census.warming = page.warming;
-            census.instances.extend(page.instances);
-            if page.next_page_token.is_empty() {
-                return Ok(census);
-            }
-            if census.instances.len() >= MAX_INSTANCES {
-                census.cut = true;
-                return Ok(census);
-            }
-            page_token = page.next_page_token;
-        }
-    }
-
-    async fn instances(&self, page_token: String) -> Result<DiscoverResponse, Failure> {
-        let request = DiscoverRequest {
-            service: String::new(),
-            page_size: INSTANCES_PER_CALL,
-            page_token,
-            include_down: true,
-            ..DiscoverRequest::default()
-        };
-        let answer = self.registry.clone().discover(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| Failure::of(Backend::Registry, &status))
     }
 }
 

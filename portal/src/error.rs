@@ -55,6 +55,8 @@ pub(crate) enum Failure {
     NoSuchPage,
     #[error("no such product")]
     NoSuchProduct,
+    #[error("no such instance")]
+    NoSuchInstance,
     #[error("the method is not allowed here")]
     MethodNotAllowed,
     #[error("a request that makes no sense: {0}")]
@@ -87,6 +89,8 @@ impl Failure {
             // No service of ours answers UNKNOWN or CANCELLED; a broken connection does.
             (Code::Unavailable | Code::Unknown | Code::Cancelled, _) => Silence::Away,
             (Code::InvalidArgument, "INVALID_PAGE_TOKEN") => return Failure::StaleLink,
+            // All that an address may say of an instance is its name.
+            (Code::InvalidArgument, _) if backend == Backend::Registry => return Failure::NoSuchInstance,
             (Code::InvalidArgument, _) => return Failure::BadRequest(sentence(status.message())),
             (Code::NotFound, _) if backend == Backend::Catalogue => return Failure::NoSuchProduct,
             (code, _) => {
@@ -101,7 +105,7 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Failure::Unanswered { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Failure::NoSuchPage | Failure::NoSuchProduct => StatusCode::NOT_FOUND,
+            Failure::NoSuchPage | Failure::NoSuchProduct | Failure::NoSuchInstance => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BadRequest(_) | Failure::StaleLink => StatusCode::BAD_REQUEST,
             Failure::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -119,6 +123,7 @@ impl Failure {
             Failure::Unanswered { backend, .. } => format!("The {backend} is not answering right now"),
             Failure::NoSuchPage => "There is no such page".into(),
             Failure::NoSuchProduct => "There is no such product".into(),
+            Failure::NoSuchInstance => "There is no such instance".into(),
             Failure::MethodNotAllowed => "This page cannot do that".into(),
             Failure::BadRequest(_) => "The portal does not understand this request".into(),
             Failure::StaleLink => "This link into the list is not valid any more".into(),
@@ -151,11 +156,16 @@ impl Failure {
             }
             Failure::NoSuchPage => "The address may be mistyped, or the page has moved.".into(),
             Failure::NoSuchProduct => "It never was, or the address is mistyped. Search for it by name or SKU.".into(),
+            Failure::NoSuchInstance => {
+                "The registry does not remember it: it forgets old history, and all of it when it starts again.".into()
+            }
             Failure::MethodNotAllowed => {
                 "It was asked in a way that it does not answer to. Start again from Home.".into()
             }
             Failure::BadRequest(why) => why.clone(),
-            Failure::StaleLink => "Lists change as products come and go. Start again from the first page.".into(),
+            Failure::StaleLink => {
+                "Lists change, and some begin anew when a service does. Go back to the first page.".into()
+            }
             Failure::NotAForm => "Send it as application/x-www-form-urlencoded.".into(),
             Failure::TooLarge => {
                 "A form of the portal holds 64 KiB at most. Go back and shorten what you typed.".into()
@@ -249,6 +259,13 @@ mod tests {
         let failure = Failure::of(Backend::Catalogue, &Status::internal("secret"));
         assert_eq!(failure.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!failure.text().contains("secret"));
+    }
+
+    #[test]
+    fn a_name_that_the_registry_refuses_is_no_instance() {
+        let failure = Failure::of(Backend::Registry, &Status::invalid_argument("service must be a-z"));
+        assert_eq!(failure.status(), StatusCode::NOT_FOUND);
+        assert_eq!(failure.headline(), "There is no such instance");
     }
 
     #[test]

@@ -26,6 +26,10 @@ mod time;
 mod form;
 mod product;
 
+mod condition;
+mod event;
+mod note;
+
 mod pages;
 
 use mesh::{App, Services, Sign, layers};

@@ -8,6 +8,7 @@ mod delete;
 mod edit;
 pub(crate) mod failure;
 mod home;
+mod instance;
 mod search;
 mod services;
 mod show;
@@ -37,6 +38,7 @@ pub(crate) fn site(backends: Backends, names: Names) -> Router {
         .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
         .route("/search", get(search::show))
         .route("/services", get(services::show))
+        .route("/services/{service}/{instance}", get(instance::show))
         .route("/healthz", get("ok"))
         .route("/style.css", get(assets::style))
         .route("/favicon.svg", get(assets::icon))
@@ -115,8 +117,12 @@ mod tests {
 
     #[test]
     fn a_page_without_its_service_says_so_and_tries_again_by_itself() {
-        for (path, who) in [("/", "product catalogue"), ("/search?q=x", "product catalogue"), ("/services", "registry")]
-        {
+        for (path, who) in [
+            ("/", "product catalogue"),
+            ("/search?q=x", "product catalogue"),
+            ("/services", "registry"),
+            ("/services/productsvc/3f2a", "registry"),
+        ] {
             let answer = get(path);
             assert_eq!(answer.status, 503, "{path}");
             assert_eq!(answer.headers[header::RETRY_AFTER], "5");
@@ -173,6 +179,7 @@ mod tests {
         let cases = [
             (get("/products/x"), 404, "There is no such product"),
             (get("/products/-1/edit"), 404, "There is no such product"),
+            (get("/services/productsvc/%FF"), 404, "There is no such instance"),
             (get("/?page=a&page=b"), 400, "does not understand"),
             (ask(Request::delete("/search").body(Body::empty()).unwrap()), 405, "cannot do that"),
             (ask(Request::post("/products").body(Body::from("{}")).unwrap()), 415, "takes forms only"),

@@ -77,6 +77,15 @@ pub(crate) fn link(path: &str, parts: &[(&str, &str)]) -> String {
     link
 }
 
+/// The address of an instance's page.
+pub(crate) fn instance_link(service: &str, instance: &str) -> String {
+    let mut link = "/services/".to_owned();
+    encode(service, &mut link);
+    link.push('/');
+    encode(instance, &mut link);
+    link
+}
+
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encode(value: &str, into: &mut String) {
     for byte in value.bytes() {
@@ -107,6 +116,12 @@ mod tests {
     fn empty_parts_are_left_out() {
         assert_eq!(link("/", &[("page", "")]), "/");
         assert_eq!(link("/", &[("page", "x=")]), "/?page=x%3D");
+    }
+
+    #[test]
+    fn a_name_stays_inside_its_place_in_an_address() {
+        assert_eq!(instance_link("productsvc", "3f2a"), "/services/productsvc/3f2a");
+        assert_eq!(instance_link("a", "../?x=\"#%2F"), "/services/a/..%2F%3Fx%3D%22%23%252F");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Points in time as people read them: in UTC, and said so.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
@@ -29,6 +29,11 @@ impl Moment {
         self.0.strftime("%H:%M:%S UTC").to_string()
     }
 
+    /// With the day and seconds, for one of many: 23 Nov, 14:05:09 UTC.
+    pub(crate) fn exact(self) -> String {
+        self.0.strftime("%-d %b, %H:%M:%S UTC").to_string()
+    }
+
     /// How long ago it was, seen from `now`: "12 s ago".
     pub(crate) fn age(self, now: Moment) -> String {
         let seconds = now.0.as_second() - self.0.as_second();
@@ -51,6 +56,15 @@ impl fmt::Display for Moment {
     }
 }
 
+/// A span of time, as exactly as a person wants it: 3.4 ms, 2.5 s, 6 s.
+pub(crate) fn span(span: Duration) -> String {
+    match span.as_secs_f64() {
+        seconds if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
+        seconds if span.subsec_millis() >= 50 => format!("{seconds:.1} s"),
+        seconds => format!("{seconds:.0} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +79,7 @@ mod tests {
         assert_eq!(moment.to_string(), "23 Nov 2026, 14:05 UTC");
         assert_eq!(moment.iso(), "2026-11-23T14:05:09Z");
         assert_eq!(moment.clock(), "14:05:09 UTC");
+        assert_eq!(moment.exact(), "23 Nov, 14:05:09 UTC");
         assert_eq!(at(0).to_string(), "1 Jan 1970, 00:00 UTC");
     }
 
@@ -91,5 +106,13 @@ mod tests {
         for (seconds, age) in ages {
             assert_eq!(at(1_000_000).age(at(1_000_000 + seconds)), age);
         }
+    }
+
+    #[test]
+    fn spans_are_as_exact_as_a_person_wants_them() {
+        for (millis, words) in [(0, "0.0 ms"), (3, "3.0 ms"), (999, "999.0 ms"), (2500, "2.5 s"), (6000, "6 s")] {
+            assert_eq!(span(Duration::from_millis(millis)), words);
+        }
+        assert_eq!(span(Duration::from_micros(1234)), "1.2 ms");
     }
 }

@@ -42,8 +42,12 @@ async fn without_the_catalogue_pages_say_so_forms_keep_their_texts_and_all_is_ov
     }
     assert!(system.get("/products/new").await?.status.is_success());
     assert_eq!(system.get("/healthz").await?.text, "ok");
-    let services = system.get("/services").await?;
-    assert!(services.text.contains("needs productsvc, which is not there"), "{}", services.text);
+    eventually("the services page says what is missing", async || {
+        let services = system.get("/services").await?;
+        anyhow::ensure!(services.text.contains("needs productsvc, of which none is ready"), "{}", services.text);
+        Ok(())
+    })
+    .await;
 
     system.launch(CATALOGUE).await?;
 

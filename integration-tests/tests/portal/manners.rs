@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
 use harness::http::{Page, send};
 use harness::system::System;
 use http::Method;
@@ -14,6 +15,7 @@ type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a st
 /// Every page of the portal, with the status that it has.
 async fn pages(system: &System) -> anyhow::Result<Vec<(String, u16, Page)>> {
     let product = add(system, ["Claw hammer", "Tools/Hand", "HAM-1"]).await?;
+    let instance = system.instances().await?.pop().context("somebody is registered")?;
     let paths = [
         ("/".to_owned(), 200),
         ("/products/new".to_owned(), 200),
@@ -23,6 +25,8 @@ async fn pages(system: &System) -> anyhow::Result<Vec<(String, u16, Page)>> {
         ("/search".to_owned(), 200),
         ("/search?q=hammer".to_owned(), 200),
         ("/services".to_owned(), 200),
+        (format!("/services/{}/{}", instance.service, instance.instance_id), 200),
+        ("/services/productsvc/nobody".to_owned(), 404),
         ("/nowhere".to_owned(), 404),
         ("/products/999".to_owned(), 404),
         ("/?page=garbage".to_owned(), 400),
