@@ -198,8 +198,8 @@ async fn a_message_that_cannot_be_read_ends_its_stream_with_a_reason_too() -> an
         let method = dynamic::method(&format!("RegistryService/{name}"))?;
         let good = dynamic::requests(&method, if name == "Watch" { "{}" } else { r#"{"sequence": 1}"# })?;
         // Another message, whose bytes are none of this method's.
-        let other = dynamic::method("RegistryService/Move")?;
-        let garbage = dynamic::requests(&other, r#"{"address": "xxxx"}"#)?;
+        let other = dynamic::method("RegistryService/ListEvents")?;
+        let garbage = dynamic::requests(&other, r#"{"service": "xxxx", "pageToken": "xxxx"}"#)?;
         let requests: Vec<_> = if name == "Watch" { good.into_iter().chain(garbage).collect() } else { garbage };
 
         let mut answers = dynamic::call(system.mesh().registry(), &method, tokio_stream::iter(requests)).await?;

@@ -1,10 +1,14 @@
 //! How a measure is printed: `measure value unit goal met|short`.
 
+use std::time::Duration;
+
 /// What a measure should reach.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     /// At most this.
     AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
     /// Stated, not judged.
     Stated,
 }
@@ -24,14 +28,28 @@ impl Report {
     pub(crate) fn add(&mut self, measure: &str, value: f64, unit: &str, goal: Goal) {
         let (goal, verdict) = match goal {
             Goal::AtMost(most) => (format!("<={most}"), if value <= most { "met" } else { "short" }),
+            Goal::AtLeast(least) => (format!(">={least}"), if value >= least { "met" } else { "short" }),
             Goal::Stated => ("-".to_owned(), "met"),
         };
         self.met &= verdict == "met";
         println!("{measure} {value:.2} {unit} {goal} {verdict}");
     }
 
+    /// Says that a measure could not be made, which meets no goal.
+    pub(crate) fn broke(&mut self, measure: &str, error: &anyhow::Error) {
+        self.met = false;
+        println!("{measure} FAILED: {error:#}");
+    }
+
     /// Whether every goal was met.
     pub(crate) fn met(&self) -> bool {
         self.met
     }
+}
+
+/// The time that this share of the times does not exceed, in milliseconds.
+pub(crate) fn quantile_ms(times: &mut [Duration], share: f64) -> f64 {
+    times.sort_unstable();
+    let rank = (times.len() as f64 * share).ceil() as usize;
+    times.get(rank.saturating_sub(1)).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }

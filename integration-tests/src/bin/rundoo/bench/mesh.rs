@@ -5,16 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use harness::load::{Outcome, Traffic};
 use harness::system::{Options, System};
-use harness::{Program, binaries};
 use proto::products::{CreateProductRequest, GetProductRequest, ListProductsRequest};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
+use crate::bench::echo::{CROWD, Echo};
 use crate::bench::measure::{Goal, Report};
 use crate::bench::{death, idle, ship, store};
-
-/// Callers in the crowded measures.
-const CROWD: usize = 64;
 
 /// Runs all measures.
 pub(crate) async fn run(each: Duration) -> anyhow::Result<bool> {
@@ -96,35 +91,4 @@ async fn measure(system: &System, callers: usize, each: Duration, (first, last):
     });
     tokio::time::sleep(each).await;
     traffic.end().await
-}
-
-/// A bare tonic server in a process of its own, as the services are.
-struct Echo {
-    process: harness::Process,
-}
-
-impl Echo {
-    fn start() -> anyhow::Result<Self> {
-        let folder = binaries::folder()?;
-        let process = Program::new(&folder, "echo", &std::env::temp_dir()).start()?;
-        Ok(Self { process })
-    }
-
-    async fn measure(&self, callers: usize, each: Duration) -> anyhow::Result<Outcome> {
-        let address =
-            harness::eventually("the echo serves", async || self.process.find("serving gRPC on ").context("not yet"))
-                .await;
-        let channel = harness::health::connect(address.parse()?).await?;
-        let traffic = Traffic::start(callers, Duration::ZERO, move || {
-            let mut client = HealthClient::new(channel.clone());
-            async move {
-                client
-                    .check(HealthCheckRequest { service: "a product's worth of bytes to carry there".into() })
-                    .await?;
-                Ok(())
-            }
-        });
-        tokio::time::sleep(each).await;
-        Ok(traffic.end().await)
-    }
 }
