@@ -64,7 +64,7 @@ pub(crate) fn reason(instance: &Instance) -> String {
     match instance.down_reason() {
         DownReason::Deregistered => "It stopped and said goodbye.".into(),
         DownReason::LeaseExpired => format!("It was silent for longer than {lease}."),
-        DownReason::ConnectionLost => "Its connection broke: it crashed, was killed, or the network failed.".into(),
+        DownReason::ConnectionLost => "Its connection broke and its address refused a new one: it crashed, was killed, or ended without a goodbye.".into(),
         DownReason::ProbeFailed => "It did not answer when the registry asked.".into(),
         DownReason::Superseded => "A newer start of it, or another at its address, took its place.".into(),
         DownReason::Operator => "A person took it down.".into(),

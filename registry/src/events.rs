@@ -168,8 +168,14 @@ fn say(change: &Change) {
             let reason = reason(record);
             tracing::info!(instance = %record.key, incarnation = record.incarnation, reason, "{words}");
         }
-        None => tracing::warn!("{words}"),
+        None if is_trouble(&change.what) => tracing::warn!("{words}"),
+        None => tracing::info!("{words}"),
     }
+}
+
+/// Whether something unexpected is being handled.
+fn is_trouble(what: &What) -> bool {
+    matches!(what, What::Protection { began: true, .. } | What::Paused(_))
 }
 
 /// A change as messages carry it.

@@ -54,7 +54,8 @@ async fn a_killed_instance_shows_on_its_page_when_it_was_up_and_why_it_is_down()
 
     system.kill(Role::Products(0)).await?;
 
-    let why = "Its connection broke: it crashed, was killed, or the network failed.";
+    let why =
+        "Its connection broke and its address refused a new one: it crashed, was killed, or ended without a goodbye.";
     let down = format!("{name} DOWN: connection lost");
     let dead = shows(&system, &own, &["state bad\">Down</span>", why, &down, &up]).await;
     assert!(dead.text.find(&down) < dead.text.find(&up), "the latest first: {}", dead.text);

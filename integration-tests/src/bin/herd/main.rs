@@ -20,6 +20,9 @@ mod etcd;
 /// A neighbour accepts in microseconds; this is what a client of the mesh waits too.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Long enough for the kernel to ask again a few times when it was too busy to answer.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Connections and streams that are opened at the same time: far below what a listener's queue holds.
 const AT_ONCE: usize = 64;
 
@@ -102,9 +105,10 @@ fn spawn(name: &'static str, work: impl Future<Output = anyhow::Result<()>> + Se
     });
 }
 
-/// Opens so many connections.
+/// Opens so many connections. What is measured begins later, so they may take their time.
 async fn connect(at: &Endpoint, count: usize) -> anyhow::Result<Vec<Channel>> {
     use futures_util::{StreamExt as _, TryStreamExt as _};
+    let at = at.clone().connect_timeout(CONNECT_PATIENCE);
     let connecting = futures_util::stream::iter(0..count).map(|_| at.connect());
     Ok(connecting.buffer_unordered(AT_ONCE).try_collect().await?)
 }

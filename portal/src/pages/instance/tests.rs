@@ -72,7 +72,9 @@ fn one_that_is_not_listed_any_more_is_shown_from_its_history() {
     let html = shown(Portrait::new(None, &history, Audience::default()), history);
 
     assert!(html.contains("does not list this instance any more"), "{html}");
-    assert!(html.contains("Its connection broke: it crashed, was killed, or the network failed."));
+    assert!(html.contains(
+        "Its connection broke and its address refused a new one: it crashed, was killed, or ended without a goodbye."
+    ));
     assert!(html.contains("productsvc/3f2a DOWN: connection lost"));
 }
 
