@@ -50,12 +50,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "IP:PORT")]
     address: Option<SocketAddr>,
 
+    /// Beats in quick succession to begin with: they leave the buffers as minutes of beating would
+    #[arg(long, default_value_t = 1)]
+    quick_beats: u64,
+
     /// Say each beat that was answered
     #[arg(long)]
     say_beats: bool,
 }
 
-/// Starts them, and says when each of them has beaten.
+/// Starts them, and says when each of them has beaten and is in step.
 pub(crate) async fn run(registry: Endpoint, arguments: Arguments) -> anyhow::Result<()> {
     let (beaten, count) = (Arc::new(Semaphore::new(0)), arguments.count);
     let began = Instant::now();
@@ -74,8 +78,8 @@ pub(crate) async fn run(registry: Endpoint, arguments: Arguments) -> anyhow::Res
             time_to_live: arguments.lease_ms.map(time_to_live),
             ..Default::default()
         };
-        let (registry, beaten) = (registry.clone(), beaten.clone());
-        mesh::spawn("instance", Instance { registry, request, beaten, says: arguments.say_beats }.live());
+        let (registry, beaten, quick_beats) = (registry.clone(), beaten.clone(), arguments.quick_beats);
+        mesh::spawn("instance", Instance { registry, request, beaten, quick_beats, says: arguments.say_beats }.live());
     }
     let _all = beaten.acquire_many(u32::try_from(count)?).await?;
     say("ready", count);
@@ -103,26 +107,28 @@ async fn open_door() -> anyhow::Result<SocketAddr> {
 struct Instance {
     registry: Endpoint,
     request: RegisterRequest,
-    /// Given a permit by each first beat of a stream that was answered.
+    /// Given a permit by each stream whose quick beats were answered.
     beaten: Arc<Semaphore>,
+    quick_beats: u64,
     says: bool,
 }
 
 impl Instance {
     /// Registers and beats for ever.
     async fn live(self) {
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut quick_beats) = (FIRST_WAIT, self.quick_beats);
         loop {
             let mut answered = 0;
-            // However it ends, the next attempt is the same.
-            drop(self.beat(&mut answered).await);
+            // However it ends, the next attempt is the same, but in step from its first beat on.
+            drop(self.beat(quick_beats, &mut answered).await);
+            quick_beats = if answered >= quick_beats { 1 } else { quick_beats };
             wait = if answered > 0 { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
             tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         }
     }
 
     /// Beats until the stream breaks; counts the beats that were answered.
-    async fn beat(&self, answered: &mut u64) -> anyhow::Result<()> {
+    async fn beat(&self, quick_beats: u64, answered: &mut u64) -> anyhow::Result<()> {
         let mut client = RegistryServiceClient::new(self.registry.connect().await?);
         let granted = timeout(ANSWER_TIMEOUT, client.register(self.request.clone())).await??.into_inner();
         let period = granted.heartbeat_period.as_ref().and_then(mesh::from_duration).context("a period")?;
@@ -138,7 +144,9 @@ impl Instance {
                     anyhow::ensure!(answer.commands.is_empty(), "the registry wants something: {answer:?}");
                     heard = Instant::now();
                     *answered += 1;
-                    if *answered == 1 {
+                    if *answered < quick_beats {
+                        due = Instant::now();
+                    } else if *answered == quick_beats {
                         self.beaten.add_permits(1);
                     }
                     if self.says {
