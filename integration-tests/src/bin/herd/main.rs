@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -25,6 +26,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections and streams that are opened at the same time: far below what a listener's queue holds.
 const AT_ONCE: usize = 64;
+
+/// Failures that are shown: when a server is gone, thousands fail alike.
+const SHOWN: usize = 3;
 
 /// A herd of clients: what benchmarks load the registry with, or etcd.
 #[derive(Debug, clap::Parser)]
@@ -96,10 +100,13 @@ fn say(name: &str, value: impl std::fmt::Display) {
     println!("{name} {value}");
 }
 
-/// Runs a part of the herd. How it failed is shown to whoever waits in vain for what is said.
+/// Runs a part of the herd. How the first few failed is shown to whoever waits in vain for what is said.
 fn spawn(name: &'static str, work: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+    static FAILED: AtomicUsize = AtomicUsize::new(0);
     mesh::spawn(name, async move {
-        if let Err(error) = work.await {
+        if let Err(error) = work.await
+            && FAILED.fetch_add(1, Ordering::Relaxed) < SHOWN
+        {
             eprintln!("{name}: {error:#}");
         }
     });
