@@ -28,6 +28,11 @@ demo:
     @cargo build --workspace --bins
     @exec cargo run --quiet --bin rundoo -- demo
 
+# Lay down a service of your own where you stand: just new-service price-tags
+[no-cd]
+new-service *arguments:
+    @cargo run --quiet --manifest-path "{{ justfile_directory() }}/Cargo.toml" --bin rundoo -- new-service "$@"
+
 # Ask, then empty data/
 reset *arguments:
     @exec cargo run --quiet --bin rundoo -- reset "$@"

@@ -41,7 +41,10 @@ fn generate(root: &Path, package: &str) -> Result<(), Error> {
     std::fs::write(out.join(format!("{package}.bin")), compiler.encode_file_descriptor_set())?;
 
     // Google's HTTP rules are read from the descriptors, never as Rust types.
-    let configure = || tonic_prost_build::configure().emit_rerun_if_changed(false).extern_path(".google.api", "()");
+    let configure = || {
+        let builder = tonic_prost_build::configure().emit_rerun_if_changed(false).codec_path("crate::codec::Codec");
+        builder.extern_path(".google.api", "()")
+    };
     configure().build_server(false).out_dir(&out).compile_fds(compiler.file_descriptor_set())?;
 
     // The server apart, so that what it sends to many may be a message that was encoded before.
@@ -55,7 +58,7 @@ fn generate(root: &Path, package: &str) -> Result<(), Error> {
         }
     }
     if FRUGAL.contains(&package) {
-        server = server.codec_path("crate::frugal::FrugalCodec");
+        server = server.codec_path("crate::codec::FrugalCodec");
     }
     server.out_dir(&servers).compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -4,7 +4,8 @@
 //! `process` is one running program, `system` is the four of them on free ports in
 //! a folder of their own, `postgres` a throwaway database server. `dynamic` calls
 //! any method from JSON, `catalogue` reads all products, `http` is a small client for
-//! pages, `load` makes traffic.
+//! pages, `load` makes traffic. `specimen` is the contract of a service that does what it is told,
+//! `specimens` are some of them beside a registry.
 
 pub mod binaries;
 pub mod process;
@@ -17,7 +18,10 @@ pub mod catalogue;
 pub mod http;
 pub mod dynamic;
 pub mod load;
+pub mod specimen;
+pub mod specimens;
 
 pub use eventually::eventually;
 pub use process::{Process, Program};
+pub use specimens::Specimens;
 pub use system::{Role, System};

@@ -1,20 +1,27 @@
-//! Traffic: callers that do one thing again and again, and what came of it.
+//! Traffic: callers that do one thing again and again, calls that come at a fixed rate, and what came of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::{Code, Status};
+
+/// Of calls that come at a fixed rate so many may wait for an answer; another one fails.
+const MOST_WAITING: u32 = 20_000;
 
 /// What callers saw.
 #[derive(Debug, Default, Clone)]
 pub struct Outcome {
     /// Calls that were answered well.
     pub answered: u64,
-    /// Calls that failed, with the words of the first few.
+    /// Calls that failed, those that were refused included.
     pub failed: u64,
-    /// What the first failures said.
+    /// Calls that were refused: RESOURCE_EXHAUSTED.
+    pub refused: u64,
+    /// What the first failures said, refusals left out.
     pub failures: Vec<String>,
     /// How long each answered call took, sorted.
     pub latencies: Vec<Duration>,
@@ -32,6 +39,24 @@ impl Outcome {
     pub fn quantile(&self, share: f64) -> Duration {
         let last = self.latencies.len().saturating_sub(1);
         self.latencies.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+    }
+
+    fn note(&mut self, began: Instant, answer: anyhow::Result<()>) {
+        match answer {
+            Ok(()) => {
+                self.answered += 1;
+                self.latencies.push(began.elapsed());
+            }
+            Err(error) => {
+                self.failed += 1;
+                let code = error.downcast_ref::<Status>().map(Status::code);
+                if code == Some(Code::ResourceExhausted) {
+                    self.refused += 1;
+                } else if self.failures.len() < 3 {
+                    self.failures.push(format!("{error:#}"));
+                }
+            }
+        }
     }
 }
 
@@ -74,6 +99,7 @@ impl Traffic {
             let Ok(outcome) = caller.await else { continue };
             whole.answered += outcome.answered;
             whole.failed += outcome.failed;
+            whole.refused += outcome.refused;
             whole.failures.extend(outcome.failures);
             whole.latencies.extend(outcome.latencies);
         }
@@ -94,22 +120,75 @@ where
     let mut outcome = Outcome::default();
     while !stop.is_cancelled() {
         let began = Instant::now();
-        match call().await {
-            Ok(()) => {
-                outcome.answered += 1;
-                outcome.latencies.push(began.elapsed());
-                answered.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => {
-                outcome.failed += 1;
-                if outcome.failures.len() < 3 {
-                    outcome.failures.push(format!("{error:#}"));
-                }
-            }
-        }
+        let answer = call().await;
+        answered.fetch_add(u64::from(answer.is_ok()), Ordering::Relaxed);
+        outcome.note(began, answer);
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
     }
     outcome
+}
+
+/// Calls that begin at a fixed rate, whatever became of those before, until they are ended.
+///
+/// What a call took counts from when it should have begun, so that nobody is let off
+/// because the one before was slow.
+#[derive(Debug)]
+pub struct Arrivals {
+    stop: DropGuard,
+    pacing: tokio::task::JoinHandle<()>,
+    places: Arc<Semaphore>,
+    outcome: Arc<Mutex<Outcome>>,
+    started: Instant,
+}
+
+impl Arrivals {
+    /// Begins so many calls a second.
+    pub fn start<F>(per_s: f64, call: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let (stop, outcome) = (CancellationToken::new(), Arc::new(Mutex::new(Outcome::default())));
+        let (places, started) = (Arc::new(Semaphore::new(MOST_WAITING as usize)), Instant::now());
+        let (stopped, waiting, noted) = (stop.clone(), places.clone(), outcome.clone());
+        // A thread, because the timers of tokio know milliseconds only.
+        let pacing = tokio::task::spawn_blocking(move || {
+            for n in 0_u64.. {
+                let due = started + Duration::from_secs_f64(n as f64 / per_s);
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                if stopped.is_cancelled() {
+                    break;
+                }
+                let Ok(place) = waiting.clone().try_acquire_owned() else {
+                    lock(&noted).note(due, Err(anyhow::anyhow!("{MOST_WAITING} calls wait already")));
+                    continue;
+                };
+                let (answer, noted) = (call(), noted.clone());
+                mesh::spawn("arrival", async move {
+                    let answer = answer.await;
+                    lock(&noted).note(due, answer);
+                    drop(place);
+                });
+            }
+        });
+        Self { stop: stop.drop_guard(), pacing, places, outcome, started }
+    }
+
+    /// Ends it, waits for the last answers and says what came of all.
+    pub async fn end(self) -> Outcome {
+        drop(self.stop);
+        let elapsed = self.started.elapsed();
+        // Neither fails: nobody panics there, and nobody closes the semaphore.
+        let _paced = self.pacing.await;
+        let _answered = self.places.acquire_many(MOST_WAITING).await;
+        let mut outcome = std::mem::take(&mut *lock(&self.outcome));
+        outcome.elapsed = elapsed;
+        outcome.latencies.sort_unstable();
+        outcome
+    }
+}
+
+fn lock(outcome: &Mutex<Outcome>) -> MutexGuard<'_, Outcome> {
+    outcome.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@ mod bad_days;
 mod forms;
 mod history;
 mod manners;
+mod metrics;
 
 use anyhow::Context as _;
 use harness::System;

@@ -127,7 +127,10 @@ async fn every_process_tells_what_it_is_made_of() -> anyhow::Result<()> {
         let graph = client.get_graph(proto::mesh::GetGraphRequest {}).await?.into_inner();
 
         assert_eq!(graph.service, role.service());
-        assert_eq!(graph.layers, ["call", "record", "deadline", "refusals", "panics"]);
+        assert_eq!(
+            graph.layers,
+            ["trace", "caller", "metrics", "deadline", "call", "rate", "limit", "refusals", "panics"]
+        );
         assert!(graph.steps.iter().any(|step| step.name == "server"), "{graph:?}");
         assert_eq!(graph.needs.contains(&"productsvc".to_owned()), role == harness::Role::Portal, "{graph:?}");
     }

@@ -19,7 +19,7 @@ mod error;
 pub use config::Config;
 
 use anyhow::Context as _;
-use mesh::{App, Services, Sign, layers};
+use mesh::{App, Services, Sign};
 use proto::logs::log_service_server::LogServiceServer;
 
 use crate::service::LogService;
@@ -40,7 +40,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let service = LogService::new(store, app.stopping());
 
     // What we offer.
-    let services = Services::behind(layers::inbound()).add(LogServiceServer::new(service), proto::logs::DESCRIPTORS);
+    let services = Services::behind(app.inbound()).add(LogServiceServer::new(service), proto::logs::DESCRIPTORS);
 
     // Open the door, then put up the sign.
     let door = app.listen(config.listen).await?;

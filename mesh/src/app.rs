@@ -1,55 +1,50 @@
-//! The life of a process: ordered start, reversed and bounded stop.
+//! A process while it is wired and while it runs: what it needs, what it offers, how it stops.
 //!
 //! A constructor that returned is what has started; only stop steps are recorded.
-//! A failed start stops what had started, newest first, and says so in a sentence.
+//! How a process lives from its start to its end stands in `life.rs`.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Settings};
-use crate::graph::Graph;
+use crate::about::About;
+use crate::channel::Origin;
+use crate::config::Config;
 use crate::identity::Identity;
 use crate::joined::Mesh;
-use crate::load::Load;
-use crate::logging;
+use crate::layers::{self, Inbound, Layers, Limit, Staged, Standard};
+use crate::levels::Levels;
 use crate::outbox::{Outbox, Shipment};
 use crate::registration::{Registration, Sign};
-use crate::server::{self, Door, Services};
+use crate::server::{self, Door, Ends, Services};
 use crate::shipping::{LAST_WORDS, LOGSVC, Shipper};
+use crate::spans::{Exporter, Pages};
 use crate::task;
+use crate::vegas::Limits;
 
+mod life;
 mod signals;
 
-use signals::Signals;
-
-/// What one stop step may take, unless it says otherwise.
-const STEP_BUDGET: Duration = Duration::from_secs(5);
-
-/// What all stop steps together may take.
-const STOP_BUDGET: Duration = Duration::from_secs(15);
+pub use life::run;
 
 /// What requests in flight may take once the process stops.
 const DRAIN_BUDGET: Duration = Duration::from_secs(5);
-
-/// The exit code of a process that a second signal ended at once: 128 + SIGINT.
-const ENDED_AT_ONCE: u8 = 130;
 
 /// A process while it is wired and while it runs.
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    identity: Identity,
-    graph: Arc<Graph>,
+    about: About,
     outbox: Arc<Outbox>,
-    load: Arc<Load>,
-    stopping: CancellationToken,
+    spans: Option<Exporter>,
     steps: Vec<StopStep>,
+    /// What is being started, for the words of a start that fails or hangs.
+    starting: Option<&'static str>,
     last_step: Instant,
 }
 
@@ -64,92 +59,25 @@ impl std::fmt::Debug for StopStep {
     }
 }
 
-/// Runs a service until a signal: wires it, waits, stops it in reverse.
-///
-/// The first SIGINT or SIGTERM stops in order, a second one at once. Exit code 0
-/// is a clean stop, 1 a failed start, 130 an end at once.
-#[expect(clippy::print_stderr, reason = "a process that cannot start its runtime has no other way to say so")]
-pub fn run<C, W>(service: &'static str, config: C, wire: W) -> ExitCode
-where
-    C: Settings,
-    W: AsyncFnOnce(&mut App, C) -> anyhow::Result<()>,
-{
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("could not start {service}: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(live(service, config, wire));
-    // A blocking call that hangs must not keep a stopped process alive.
-    runtime.shutdown_background();
-    code
-}
-
-async fn live<C, W>(service: &'static str, config: C, wire: W) -> ExitCode
-where
-    C: Settings,
-    W: AsyncFnOnce(&mut App, C) -> anyhow::Result<()>,
-{
-    let mut app = App::new(Identity::new(service, config.version()), config.mesh().clone());
-    logging::start(app.config.log.clone(), app.outbox.clone());
-    let mut signals = match Signals::listen(app.config.stop_on_eof) {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!("could not start {service}: no signals: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-
-    let wired = tokio::select! {
-        wired = wire(&mut app, config) => Some(wired),
-        () = signals.next() => None,
-    };
-    let code = match wired {
-        Some(Ok(())) => {
-            tracing::info!("{} is up", app.identity);
-            signals.next().await;
-            tracing::info!("stopping");
-            ExitCode::SUCCESS
-        }
-        Some(Err(error)) => {
-            tracing::error!("could not start {service}: {error:#}{}", app.undoing());
-            ExitCode::FAILURE
-        }
-        None => {
-            tracing::info!("told to stop during the start{}", app.undoing());
-            ExitCode::SUCCESS
-        }
-    };
-    let was_up = code == ExitCode::SUCCESS;
-    tokio::select! {
-        () = app.stop(was_up) => code,
-        () = signals.next() => ExitCode::from(ENDED_AT_ONCE),
-    }
-}
-
 impl App {
-    fn new(identity: Identity, config: Config) -> Self {
-        Self {
-            config,
+    fn new(identity: Identity, config: Config, (levels, outbox): (Option<Levels>, Arc<Outbox>)) -> Self {
+        let about = About {
             identity,
             graph: Arc::default(),
-            outbox: Arc::default(),
-            load: Arc::default(),
+            stats: Arc::default(),
+            levels,
             stopping: CancellationToken::new(),
-            steps: Vec::new(),
-            last_step: Instant::now(),
-        }
+        };
+        Self { config, about, outbox, spans: None, steps: Vec::new(), starting: None, last_step: Instant::now() }
     }
 
     /// Joins the mesh through the registry at these addresses; log records start to travel.
     ///
     /// Never waits: the registry and the log service may come later, or come back.
     pub fn join(&mut self, registry: &[String]) -> Mesh {
-        match Shipper::start(self.identity.clone(), registry.to_vec(), self.outbox.clone()) {
+        match Shipper::start(self.identity().clone(), registry.to_vec(), self.outbox.clone()) {
             Ok(shipper) => {
-                self.graph.needs(LOGSVC);
+                self.about.graph.needs(LOGSVC);
                 self.on_stop("log shipping", ship_last_words(shipper));
             }
             Err(error) => tracing::error!("could not start shipping log records: {error}"),
@@ -159,8 +87,14 @@ impl App {
 
     /// Joins the mesh without shipping log records: for the process that keeps them, with [`App::keep_logs`].
     pub fn join_quietly(&mut self, registry: &[String]) -> Mesh {
-        let mesh = Mesh::new(self.identity.clone(), registry).noted_in(self.graph.clone());
-        self.step("mesh");
+        let origin = Origin {
+            zone: self.config.zone.clone(),
+            stats: self.about.stats.clone(),
+            spans: self.spans.clone(),
+            ..Origin::of(self.identity().clone())
+        };
+        let mesh = Mesh::new(origin, registry).noted_in(self.about.graph.clone());
+        self.started("mesh");
         mesh
     }
 
@@ -176,9 +110,21 @@ impl App {
         self.spawn("own log", move |stop| keep_until(outbox, keep, stop));
     }
 
+    /// Waits for something that starts, under a name: it is timed, and named when it fails or hangs.
+    pub async fn start<T>(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        self.starting = Some(name);
+        let done = work.await?;
+        self.starting = None;
+        Ok(done)
+    }
+
     /// Records what to do when the process stops. Steps run in reverse, each bounded in time.
     pub fn on_stop(&mut self, name: &'static str, stop: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
-        self.step(name);
+        self.started(name);
         self.steps.push(StopStep { name, stop: Box::pin(stop) });
     }
 
@@ -195,10 +141,33 @@ impl App {
         });
     }
 
+    /// The layers that every request of this process passes; a service may add its own inside of them.
+    pub fn inbound(&self) -> Layers<Standard> {
+        layers::inbound(&self.shared())
+    }
+
+    /// For the edge: tells of each page that was answered, as part of its trace.
+    pub fn pages(&self) -> Pages {
+        Pages(self.spans.clone())
+    }
+
+    /// A limit of concurrent calls with other bounds than the usual ones: `app.inbound().replace(app.limit(…))`.
+    pub fn limit(&self, limits: Limits) -> Staged<Limit> {
+        layers::limit(&self.shared(), limits)
+    }
+
+    fn shared(&self) -> layers::Shared {
+        layers::Shared { stats: self.about.stats.clone(), spans: self.spans.clone(), rate: self.config.rate_limit }
+    }
+
     /// Opens a door for gRPC: binds the address. Off loopback it asks for `--insecure`.
     pub async fn listen(&mut self, address: SocketAddr) -> anyhow::Result<Door> {
-        self.check_exposure(address)?;
-        Door::open(address).await
+        let exposed = self.check_exposure(address);
+        self.start("door", async {
+            exposed?;
+            Door::open(address).await
+        })
+        .await
     }
 
     /// Refuses an address that other machines reach, unless `--insecure` says that it is meant.
@@ -215,15 +184,15 @@ impl App {
     }
 
     /// Serves behind the door until the process stops; then drains, at most 5 s.
-    pub async fn serve(&mut self, door: Door, services: Services) -> anyhow::Result<()> {
-        let address = door.address();
-        let (routes, health) = services.finish(&self.identity, &self.graph, self.load.clone()).await?;
+    pub async fn serve<L: Inbound>(&mut self, door: Door, services: Services<L>) -> anyhow::Result<()> {
+        let (address, about) = (door.address(), self.about.clone());
+        let (service, health) = self.start("server", services.finish(&about)).await?;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
-        let serving = task::detach("server", server::serve(door, routes, drain.clone(), cut.clone()));
-        let stopping = self.stopping.clone();
+        let ends = Ends { drain: drain.clone(), cut: cut.clone(), age: self.config.connection_age };
+        let serving = task::detach("server", server::serve(door, service, ends));
         self.on_stop("server", async move {
             health.leave().await;
-            stopping.cancel();
+            about.stopping.cancel();
             drain.cancel();
             tokio::pin!(serving);
             if tokio::time::timeout(DRAIN_BUDGET - Duration::from_secs(1), &mut serving).await.is_err() {
@@ -241,13 +210,14 @@ impl App {
     ///
     /// Fails for an address that stands for all of this machine's: others need one of them.
     pub fn register(&mut self, mesh: &Mesh, sign: Sign) -> anyhow::Result<()> {
+        self.starting = Some("registration");
         let sign = sign.advertised(self.config.advertise).in_zone(self.config.zone.clone());
         let address = sign.address();
         anyhow::ensure!(
             !address.ip().is_unspecified(),
             "others cannot call {address}; give --advertise IP:PORT with an address that they reach"
         );
-        let registration = Registration::new(mesh.registry(), self.identity.clone(), sign, self.load.clone());
+        let registration = Registration::new(mesh.registry(), self.identity().clone(), sign, self.about.stats.clone());
         let token = CancellationToken::new();
         let keeping = task::detach("registration", task::until(token.clone(), registration.clone().keep()));
         self.on_stop("registration", async move {
@@ -262,40 +232,37 @@ impl App {
 
     /// Cancelled when the server stops: endless streams end on it.
     pub fn stopping(&self) -> CancellationToken {
-        self.stopping.clone()
+        self.about.stopping.clone()
     }
 
     /// Who this process is.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        &self.about.identity
     }
 
-    fn step(&mut self, name: &'static str) {
+    /// Exports traces from now on, if there is somewhere to export them to.
+    fn export_spans(&mut self) -> anyhow::Result<()> {
+        // Empty is as good as not set, by OpenTelemetry's own rules.
+        let Some(endpoint) = self.config.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty()) else {
+            return Ok(());
+        };
+        self.starting = Some("span exporter");
+        let identity = self.identity();
+        let exporter = Exporter::start(&endpoint, identity.service(), identity.instance(), identity.version())
+            .context("could not export traces")?;
+        self.spans = Some(exporter.clone());
+        self.on_stop("span exporter", async move {
+            exporter.stop().await;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn started(&mut self, name: &'static str) {
+        self.starting = None;
         let elapsed = std::mem::replace(&mut self.last_step, Instant::now()).elapsed();
-        self.graph.step(name, elapsed);
-    }
-
-    /// What a failed start undoes, as the end of a sentence.
-    fn undoing(&self) -> String {
-        let names: Vec<&str> = self.steps.iter().rev().map(|step| step.name).collect();
-        if names.is_empty() { String::new() } else { format!("; undoing: {}", names.join(", ")) }
-    }
-
-    /// Runs the stop steps in reverse, each within its budget and all within theirs.
-    ///
-    /// After a failed start only its cause is said: what could not be undone cleanly follows from it.
-    async fn stop(self, was_up: bool) {
-        let end = Instant::now() + STOP_BUDGET;
-        for step in self.steps.into_iter().rev() {
-            let started = Instant::now();
-            let budget = STEP_BUDGET.min(end.saturating_duration_since(started));
-            match tokio::time::timeout(budget, step.stop).await {
-                Ok(Ok(())) => tracing::debug!("stopped {} in {:?}", step.name, started.elapsed()),
-                Ok(Err(error)) if !was_up => tracing::debug!("could not stop {} cleanly: {error:#}", step.name),
-                Ok(Err(error)) => tracing::warn!("could not stop {} cleanly: {error:#}", step.name),
-                Err(_) => tracing::warn!("gave up stopping {} after {budget:?}", step.name),
-            }
-        }
+        self.about.graph.step(name, elapsed);
+        tracing::debug!(step = name, elapsed_ms = elapsed.as_secs_f64() * 1e3, "started {name} in {elapsed:.1?}");
     }
 }
 
@@ -330,3 +297,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,56 +4,86 @@
 //! so that outbound calls and log records inherit request id, trace, caller and
 //! deadline; domain code never reads that.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+mod caller;
+pub(crate) mod timeout;
 mod trace;
+mod values;
 
+pub use caller::Caller;
 pub use trace::Trace;
+
+use values::Values;
 
 tokio::task_local! {
     static CURRENT: Call;
 }
 
-const REQUEST_ID: &str = "x-request-id";
-const CALLER: &str = "x-rundoo-caller";
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
-const TIMEOUT: &str = "grpc-timeout";
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static CALLER: HeaderName = HeaderName::from_static("x-rundoo-caller");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The W3C's name for what `traceparent` is in an answer.
+static TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// What is known of one request. Cheap to clone.
+///
+/// Layers supply it, from the outside in; each says once what it knows.
 #[derive(Debug, Clone)]
 pub struct Call(Arc<Parts>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Parts {
     request_id: String,
     trace: Trace,
-    caller: String,
-    deadline: Option<Instant>,
+    arrived: Instant,
+    caller: OnceLock<Caller>,
+    deadline: OnceLock<Deadline>,
+    permit: OnceLock<Permit>,
+    values: Values,
+}
+
+/// When the caller of a request stops waiting, if it said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Option<Instant>);
+
+/// A place among the calls that a process works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    /// Calls that were worked on when it was given, this one included; 0 for what needs no place, as a stream.
+    pub beside: u32,
 }
 
 impl Call {
-    /// Begins a call from the headers of a request: takes what is well-formed, makes the rest.
+    /// Begins a call from the headers of a request, now: takes a well-formed request id and
+    /// trace, or makes them.
     pub fn begin(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let request_id = text(REQUEST_ID).filter(|id| is_request_id(id));
-        let caller = text(CALLER).filter(|caller| is_caller(caller));
-        let trace = text(TRACEPARENT).and_then(Trace::parse).map(|trace| trace.with_state(text(TRACESTATE)));
+        let request_id = headers.get(&REQUEST_ID).map(HeaderValue::as_bytes).and_then(read_request_id);
         Self(Arc::new(Parts {
             request_id: request_id.map_or_else(new_request_id, str::to_owned),
-            trace: trace.map_or_else(Trace::root, |trace| trace.child()),
-            caller: caller.unwrap_or("unknown").to_owned(),
-            deadline: text(TIMEOUT).and_then(parse_timeout).and_then(|left| Instant::now().checked_add(left)),
+            trace: Trace::next(headers),
+            arrived: Instant::now(),
+            caller: OnceLock::new(),
+            deadline: OnceLock::new(),
+            permit: OnceLock::new(),
+            values: Values::default(),
         }))
     }
 
     /// What the inbound layers know of this request; a fresh call when there were none.
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
-        request.extensions().get::<Self>().cloned().unwrap_or_else(|| Self::begin(&HeaderMap::new()))
+        Self::in_extensions(request.extensions()).unwrap_or_else(|| Self::begin(&HeaderMap::new()))
+    }
+
+    pub(crate) fn in_extensions(extensions: &http::Extensions) -> Option<Self> {
+        extensions.get::<Self>().cloned()
     }
 
     /// The call that this task works for, if any. For layers and the log, not for domain code.
@@ -66,11 +96,47 @@ impl Call {
         CURRENT.scope(self, work).await
     }
 
-    /// The same call with a deadline, unless it has an earlier one.
+    /// The same for work that does not wait.
+    pub(crate) fn sync_scope<R>(&self, work: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(self.clone(), work)
+    }
+
+    /// Bounds the call, unless it is bounded already.
     pub fn within(self, limit: Duration) -> Self {
-        let deadline = Instant::now() + limit;
-        let earlier = self.0.deadline.map_or(deadline, |own| own.min(deadline));
-        Self(Arc::new(Parts { deadline: Some(earlier), ..Parts::clone(&self.0) }))
+        self.set_deadline(Some(self.0.arrived + limit));
+        self
+    }
+
+    /// Says when the caller stops waiting; the first word counts.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        let _said_before = self.0.deadline.set(Deadline(deadline));
+    }
+
+    /// Says which place the call has; the first word counts.
+    pub(crate) fn set_permit(&self, permit: Permit) {
+        let _said_before = self.0.permit.set(permit);
+    }
+
+    /// Says who calls; the first word counts.
+    pub(crate) fn set_caller(&self, caller: Caller) {
+        let _said_before = self.0.caller.set(caller);
+    }
+
+    /// Supplies a value to everything inside of the layer that says this. Of two of a type the later one counts.
+    pub fn provide<V: Send + Sync + 'static>(&self, value: V) {
+        self.0.values.push(Box::new(value));
+    }
+
+    /// The value of a type that a layer supplied.
+    pub fn get<V: 'static>(&self) -> Option<&V> {
+        let supplied = self.0.values.last::<V>();
+        supplied.or_else(|| {
+            let caller = self.0.caller.get().map(|caller| caller as &dyn Any);
+            let deadline = self.0.deadline.get().map(|deadline| deadline as &dyn Any);
+            let permit = self.0.permit.get().map(|permit| permit as &dyn Any);
+            let own = [Some(&self.0.trace as &dyn Any), caller, deadline, permit, Some(self)];
+            own.into_iter().flatten().find_map(|value| value.downcast_ref::<V>())
+        })
     }
 
     /// Names the request in every log record, and to people.
@@ -80,52 +146,62 @@ impl Call {
 
     /// Who calls, as service/instance; `unknown` when it did not say.
     pub fn caller(&self) -> &str {
-        &self.0.caller
+        self.get::<Caller>().map_or("unknown", Caller::as_str)
+    }
+
+    /// Where in which trace the request is.
+    pub fn trace(&self) -> &Trace {
+        self.0.values.last::<Trace>().unwrap_or(&self.0.trace)
     }
 
     /// The trace that this request is part of: 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
-        self.0.trace.id()
+        format!("{:032x}", self.trace().trace_id())
+    }
+
+    /// When the request came.
+    pub fn arrived(&self) -> Instant {
+        self.0.arrived
     }
 
     /// When the caller stops waiting.
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.deadline
+        self.get::<Deadline>().and_then(|deadline| deadline.0)
     }
 
     /// How long the caller still waits, or `default` when it did not say.
     pub fn remaining_or(&self, default: Duration) -> Duration {
-        self.0.deadline.map_or(default, |deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline().map_or(default, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Writes what the next process should know into the headers of an outbound request.
-    pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
-        set(headers, REQUEST_ID, &self.0.request_id);
-        set(headers, TRACEPARENT, &self.0.trace.to_string());
-        if let Some(state) = self.0.trace.state() {
-            set(headers, TRACESTATE, state);
+    /// Writes what the next process should know into the headers of an outbound request, which is
+    /// at `trace`.
+    pub(crate) fn write_to(&self, headers: &mut HeaderMap, trace: &Trace) {
+        set_once(headers, &REQUEST_ID, self.0.request_id.clone());
+        set_once(headers, &TRACEPARENT, trace.parent_header());
+        if let Some(state) = trace.state() {
+            set_once(headers, &TRACESTATE, state.to_owned());
         }
-        if let Some(deadline) = self.0.deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let own = headers.get(TIMEOUT).and_then(|value| value.to_str().ok()).and_then(parse_timeout);
-            set(headers, TIMEOUT, &format_timeout(own.map_or(left, |own| own.min(left))));
+        if let Some(deadline) = self.deadline() {
+            timeout::shorten(headers, deadline.saturating_duration_since(Instant::now()));
         }
     }
 
-    /// Writes the request id into the headers of an answer.
+    /// Writes request id and trace into the headers of an answer.
     pub(crate) fn answer(&self, headers: &mut HeaderMap) {
-        set(headers, REQUEST_ID, &self.0.request_id);
+        set_once(headers, &REQUEST_ID, self.0.request_id.clone());
+        set_once(headers, &TRACERESPONSE, self.trace().parent_header());
     }
+}
+
+/// Who sent these headers, as it says itself.
+pub(crate) fn read_caller(headers: &HeaderMap) -> Caller {
+    Caller::read(headers.get(&CALLER).and_then(|value| value.to_str().ok()))
 }
 
 /// Names the calling process in the headers of an outbound request.
-pub(crate) fn write_caller(headers: &mut HeaderMap, caller: &str) {
-    set(headers, CALLER, caller);
-}
-
-/// How long the sender of these headers waits for the whole call, if it said so.
-pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(TIMEOUT).and_then(|value| value.to_str().ok()).and_then(parse_timeout)
+pub(crate) fn write_caller(headers: &mut HeaderMap, caller: &HeaderValue) {
+    headers.insert(CALLER.clone(), caller.clone());
 }
 
 /// Spawns a task that inherits the present call. The task must end by itself.
@@ -141,53 +217,27 @@ where
     }
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+/// Sets a header whose value is another one each time.
+///
+/// HPACK keeps values that may come again in a small table, compares new ones with them,
+/// and throws others out for them; one that is marked is not put there.
+fn set_once(headers: &mut HeaderMap, name: &HeaderName, value: String) {
+    if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+        value.set_sensitive(true);
+        headers.insert(name.clone(), value);
     }
 }
 
 /// Names a request, and guards nothing: no system call is spent on its chance.
 fn new_request_id() -> String {
-    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+    id.hyphenated().encode_lower(&mut text).to_owned()
 }
 
-fn is_request_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-}
-
-fn is_caller(caller: &str) -> bool {
-    (1..=128).contains(&caller.len()) && caller.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// Reads `grpc-timeout`: at most eight digits and a unit.
-fn parse_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(count * 3600),
-        "M" => Duration::from_secs(count * 60),
-        "S" => Duration::from_secs(count),
-        "m" => Duration::from_millis(count),
-        "u" => Duration::from_micros(count),
-        "n" => Duration::from_nanos(count),
-        _ => return None,
-    })
-}
-
-/// Writes `grpc-timeout` in the finest unit that eight digits hold.
-fn format_timeout(left: Duration) -> String {
-    let fits = |count: u128| count < 100_000_000;
-    if fits(left.as_micros()) {
-        format!("{}u", left.as_micros())
-    } else if fits(left.as_millis()) {
-        format!("{}m", left.as_millis())
-    } else {
-        format!("{}S", left.as_secs().min(99_999_999))
-    }
+fn read_request_id(id: &[u8]) -> Option<&str> {
+    let readable = (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b));
+    std::str::from_utf8(id).ok().filter(|_| readable)
 }
 
 #[cfg(test)]
@@ -197,25 +247,26 @@ mod tests {
     #[test]
     fn a_call_takes_what_the_caller_sent() {
         let mut headers = HeaderMap::new();
-        set(&mut headers, REQUEST_ID, "abc-1");
-        set(&mut headers, CALLER, "portal/1234");
-        set(&mut headers, TIMEOUT, "250m");
+        set_once(&mut headers, &REQUEST_ID, "abc-1".to_owned());
+        set_once(&mut headers, &CALLER, "portal/1234".to_owned());
 
-        let call = Call::begin(&headers);
+        let call = Call::begin(&headers).within(Duration::from_millis(250));
+        call.set_caller(read_caller(&headers));
 
         assert_eq!(call.request_id(), "abc-1");
         assert_eq!(call.caller(), "portal/1234");
+        assert_eq!(call.get::<Caller>().unwrap().service(), "portal");
         assert!(call.remaining_or(Duration::MAX) <= Duration::from_millis(250));
     }
 
     #[test]
     fn hostile_headers_are_replaced() {
         let mut headers = HeaderMap::new();
-        set(&mut headers, REQUEST_ID, "a b\tc");
-        set(&mut headers, CALLER, &"x".repeat(4000));
-        set(&mut headers, TIMEOUT, "999999999S");
+        set_once(&mut headers, &REQUEST_ID, "a b\tc".to_owned());
+        set_once(&mut headers, &CALLER, "x".repeat(4000));
 
         let call = Call::begin(&headers);
+        call.set_caller(read_caller(&headers));
 
         assert_eq!(call.request_id().len(), 36);
         assert_eq!(call.caller(), "unknown");
@@ -223,12 +274,16 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_survive_the_wire() {
-        for left in [Duration::ZERO, Duration::from_micros(1), Duration::from_secs(30), Duration::from_secs(90_000)] {
-            assert_eq!(parse_timeout(&format_timeout(left)), Some(left));
-        }
-        for garbage in ["", "S", "1", "-1S", "1x", "é", "123456789m"] {
-            assert_eq!(parse_timeout(garbage), None, "{garbage}");
-        }
+    fn a_decorated_value_counts_for_all_who_ask() {
+        let call = Call::begin(&HeaderMap::new());
+        call.set_caller(Caller::read(Some("portal/1")));
+        assert_eq!(call.get::<u32>(), None);
+
+        call.provide(7_u32);
+        call.provide(8_u32);
+        call.provide(Caller::read(Some("tests/2")));
+
+        assert_eq!(call.get::<u32>(), Some(&8));
+        assert_eq!(call.caller(), "tests/2");
     }
 }

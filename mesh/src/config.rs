@@ -3,6 +3,8 @@
 //! Only the registry's address is configuration; everything else is discovered.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 
@@ -43,6 +45,18 @@ pub struct Config {
     #[arg(long, env = "RUNDOO_LOG", default_value = "info", value_name = "LEVELS")]
     pub log: Targets,
 
+    /// Calls a second that one calling service may make to this process; as many as it likes when it is left out
+    #[arg(long, env = "RUNDOO_RATE_LIMIT", value_name = "CALLS")]
+    pub rate_limit: Option<NonZeroU32>,
+
+    /// How old a connection of a client may become before it is asked to open another
+    #[arg(long, env = "RUNDOO_CONNECTION_AGE", default_value = "1800", value_name = "SECONDS", value_parser = parse_seconds)]
+    pub connection_age: Duration,
+
+    /// Where traces are exported to, over OTLP/gRPC: http://HOST:PORT; nowhere when it is left out
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// Stop when standard input ends: whoever started this process is gone then
     #[arg(long, env = "RUNDOO_STOP_ON_EOF", hide = true)]
     pub stop_on_eof: bool,
@@ -62,6 +76,15 @@ pub struct RegistryAddress {
         value_name = "HOST:PORT"
     )]
     pub addresses: Vec<String>,
+}
+
+/// Reads a time of at least a second, in seconds.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+    match seconds {
+        1..=31_536_000 => Ok(Duration::from_secs(seconds)),
+        _ => Err("must be between a second and a year".to_owned()),
+    }
 }
 
 /// Checks that an address is HOST:PORT; the host may be a name.

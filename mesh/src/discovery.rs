@@ -132,7 +132,7 @@ impl Position {
         }
         for (id, seen) in before {
             if let std::collections::btree_map::Entry::Vacant(vacant) = picture.instances.entry(id.clone()) {
-                vacant.insert(seen);
+                vacant.insert(seen.clone());
                 self.unconfirmed.insert(id, seen);
             }
         }
@@ -158,7 +158,8 @@ fn seen(instance: &Instance) -> Option<(String, Seen)> {
         _ => return None,
     };
     let address = instance.address.parse().ok()?;
-    Some((instance.instance_id.clone(), Seen { address, rank }))
+    let (weight, zone) = (instance.weight, instance.zone.clone());
+    Some((instance.instance_id.clone(), Seen { address, rank, weight, zone }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The mesh, as a process that joined it sees it: channels to others by name.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Origin, Source, Target};
 use crate::discovery;
 use crate::graph::Graph;
 use crate::identity::Identity;
@@ -11,21 +12,22 @@ use crate::picture::{self, REGISTRY};
 /// Finds services by their names.
 #[derive(Debug, Clone)]
 pub struct Mesh {
-    identity: Identity,
+    origin: Origin,
     registry: Channel,
     graph: Option<Arc<Graph>>,
 }
 
 impl Mesh {
     /// Joins through the registry at these addresses, HOST:PORT each. Never waits for it.
-    pub(crate) fn new(identity: Identity, registry: &[String]) -> Self {
-        let registry = Channel::sticky(REGISTRY, &identity, proto::registry::DESCRIPTORS, registry);
-        Self { identity, registry, graph: None }
+    pub(crate) fn new(origin: Origin, registry: &[String]) -> Self {
+        let target = Target { service: REGISTRY, descriptors: proto::registry::DESCRIPTORS };
+        let registry = Channel::sticky(target, &origin, registry);
+        Self { origin, registry, graph: None }
     }
 
     /// Joins as a client that neither serves nor registers: a tool, or a test.
     pub fn client(registry: &[String]) -> Self {
-        Self::new(Identity::new("client", env!("CARGO_PKG_VERSION")), registry)
+        Self::new(Origin::of(Identity::new("client", env!("CARGO_PKG_VERSION"))), registry)
     }
 
     /// The same, noting in `graph` what is needed: the registry to begin with.
@@ -36,15 +38,21 @@ impl Mesh {
 
     /// A channel to the live instances of a service.
     ///
-    /// `descriptors` are the service's: methods without side effects are repeated
-    /// on another instance when a connection breaks.
+    /// `descriptors` are the service's: they say which methods may be repeated on
+    /// another instance when a connection breaks.
     pub fn channel(&self, service: &'static str, descriptors: &'static [u8]) -> Channel {
         if let Some(graph) = &self.graph {
             graph.needs(service);
         }
         let (painter, viewer) = picture::canvas();
         let painting = discovery::follow(self.registry.clone(), service.to_owned(), painter);
-        Channel::following(service, &self.identity, descriptors, (viewer, painting))
+        Channel::following(Target { service, descriptors }, &self.origin, Source::Registry, (viewer, painting))
+    }
+
+    /// A channel to one process of the mesh, wherever it is: for what is asked of each.
+    pub fn instance(&self, address: SocketAddr) -> Channel {
+        let target = Target { service: "instance", descriptors: proto::mesh::DESCRIPTORS };
+        Channel::sticky(target, &self.origin, &[address.to_string()])
     }
 
     /// A channel to the registry itself.
@@ -54,6 +62,6 @@ impl Mesh {
 
     /// Who this process is.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        &self.origin.identity
     }
 }

@@ -1,108 +1,120 @@
 //! The inbound stack: what the mesh gives every request, outermost first.
 //!
-//! [`inbound`] is the whole stack, in order. A service may add its own layers
-//! inside it with [`Layers::layer`], and a test may build another stack.
+//! `App::inbound` is the whole stack, in order. A service adds its own layers inside
+//! of it with [`Layers::layer`]; a test or a service replaces one with
+//! [`Layers::replace`], or goes inside of one with [`Layers::decorate`], without
+//! touching the service. Which layer supplies a value is part of the stack's type,
+//! so that a [`Key`] to a value that nobody supplies does not compile.
 
-use axum::extract::Request;
-use axum::middleware::{FromFnLayer, Next, from_fn};
-use axum::response::Response;
-use axum::routing::Route;
-use futures_util::future::BoxFuture;
-use tower::ServiceBuilder;
-use tower::layer::util::{Identity, Stack};
-use tower::{Layer, Service};
+use std::sync::Arc;
 
-mod begin;
+mod body;
+mod caller;
 mod deadline;
+mod future;
+mod limit;
+mod list;
+mod metrics;
 mod panics;
-mod record;
+mod provide;
+mod rate;
 mod refusals;
+mod scope;
+mod stage;
+mod trace;
 
-/// A `tower::ServiceBuilder` whose layers have names, for people and for `GetGraph`.
+pub use body::EscortedBody;
+pub use future::EscortedFuture;
+pub use limit::Limit;
+pub use list::{Described, Has, Here, Inside, Key, Layers, Named, Nothing, Provide, Replace, There};
+pub use provide::{Provided, provide};
+pub use stage::{Escort, Head, Inner, Stage, Staged};
+
+use crate::call::{Call, Caller, Deadline, Permit, Trace};
+use crate::spans::Exporter;
+use crate::stats::Stats;
+use crate::vegas::Limits;
+
+/// A stack that can stand in front of a process's services.
+pub trait Inbound: tower::Layer<crate::router::Router, Service: Inner> + Described + Send + Sync + 'static {}
+impl<L: tower::Layer<crate::router::Router, Service: Inner> + Described + Send + Sync + 'static> Inbound for L {}
+
+/// What the layers of a process share.
 #[derive(Debug, Clone)]
-pub struct Layers<L> {
-    builder: ServiceBuilder<L>,
-    names: Vec<&'static str>,
+pub(crate) struct Shared {
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) spans: Option<Exporter>,
+    /// Calls a second that one caller may make; nothing for as many as it likes.
+    pub(crate) rate: Option<std::num::NonZeroU32>,
 }
 
-/// A stack that can stand in front of a service's routes.
-pub trait Inbound: Layer<Route, Service: Inner> + Clone + Send + Sync + 'static {}
-impl<L: Layer<Route, Service: Inner> + Clone + Send + Sync + 'static> Inbound for L {}
-
-/// A service inside a stack.
-pub trait Inner:
-    Service<Request, Response = Response, Error = std::convert::Infallible, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-impl<S> Inner for S where
-    S: Service<Request, Response = Response, Error = std::convert::Infallible, Future: Send + 'static>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// A layer that is written as a function of the request and what is inside of it.
-pub type Middleware = FromFnLayer<fn(Request, Next) -> BoxFuture<'static, Response>, (), (Request,)>;
-
-/// The layers of [`inbound`]; a type with a name, so that more can be added inside of it.
-pub type Standard =
-    Stack<Middleware, Stack<Middleware, Stack<Middleware, Stack<Middleware, Stack<Middleware, Identity>>>>>;
+/// The layers of `App::inbound`, innermost first.
+pub type Standard = Inside<
+    Staged<panics::Panics>,
+    Inside<
+        Staged<refusals::Refusals>,
+        Inside<
+            Staged<limit::Limit>,
+            Inside<
+                Staged<rate::RateLimit>,
+                Inside<
+                    Staged<scope::Scope>,
+                    Inside<
+                        Staged<deadline::Enforced>,
+                        Inside<
+                            Staged<metrics::Metrics>,
+                            Inside<Staged<caller::Named>, Inside<Staged<trace::Traced>, Nothing>>,
+                        >,
+                    >,
+                >,
+            >,
+        >,
+    >,
+>;
 
 /// The stack of every gRPC service of the mesh.
-pub fn inbound() -> Layers<Standard> {
+pub(crate) fn inbound(shared: &Shared) -> Layers<Standard> {
+    let stats = &shared.stats;
     Layers::new()
-        // Provides the Call: request id, trace, caller, deadline. First, so that all below can say for whom they work.
-        .layer("call", middleware(|request, next| Box::pin(begin::begin(request, next))))
-        // Says how the request ended; outside of the deadline, so that a late one is said too.
-        .layer("record", middleware(|request, next| Box::pin(record::record(request, next))))
-        // Ends work that nobody waits for any more.
-        .layer("deadline", middleware(|request, next| Box::pin(deadline::enforce(request, next))))
+        // Provides the trace and the request id, and the moment of arrival: the clock starts before any queue.
+        .layer(Staged::new(trace::Traced))
+        // Provides who calls, before anything is counted or refused by it.
+        .layer(Staged::new(caller::Named))
+        // Counts and times the call to the end of its answer; outside of all that may refuse it, so that refusals count.
+        .layer(Staged::new(metrics::Metrics { stats: stats.clone(), spans: shared.spans.clone() }))
+        // Provides the deadline, and ends work that nobody waits for any more.
+        .layer(Staged::new(deadline::Enforced))
+        // Makes it the current call of the task, so that log records and outbound calls belong to it.
+        .layer(Staged::new(scope::Scope))
+        // Refuses a caller that calls too often. Before the limit: it takes no place there.
+        .layer(Staged::new(rate::RateLimit { stats: stats.clone(), rate: shared.rate }))
+        // Provides a place among the calls that are worked on, or refuses at once.
+        .layer(Staged::new(limit::Limit::new(stats.clone(), Limits::default())))
         // Gives a reason to what is refused before a handler sees it.
-        .layer("refusals", middleware(|request, next| Box::pin(refusals::explain(request, next))))
-        // Innermost, so that the answer to a panic still gets its request id.
-        .layer("panics", middleware(|request, next| Box::pin(panics::catch(request, next))))
+        .layer(Staged::new(refusals::Refusals { stats: stats.clone() }))
+        // Innermost: a panic becomes an answer that passes all the others.
+        .layer(Staged::new(panics::Panics))
 }
 
-/// Makes a layer of a function.
-pub fn middleware(function: fn(Request, Next) -> BoxFuture<'static, Response>) -> Middleware {
-    from_fn(function)
+/// A limit of the calls that are worked on, with other bounds than the usual ones:
+/// `layers.replace(limit(&app, bounds))`.
+pub(crate) fn limit(shared: &Shared, limits: Limits) -> Staged<limit::Limit> {
+    Staged::new(limit::Limit::new(shared.stats.clone(), limits))
 }
 
-impl Layers<Identity> {
-    /// A stack without layers.
-    pub fn new() -> Self {
-        Self { builder: ServiceBuilder::new(), names: Vec::new() }
+// What the standard layers provide; a key to each of them compiles behind the standard stack.
+const _: fn() = || {
+    fn provides<V, I>()
+    where
+        Standard: Has<V, I>,
+    {
     }
-}
-
-impl Default for Layers<Identity> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<L> Layers<L> {
-    /// Adds a layer inside the ones before it.
-    pub fn layer<N>(mut self, name: &'static str, layer: N) -> Layers<Stack<N, L>> {
-        self.names.push(name);
-        Layers { builder: self.builder.layer(layer), names: self.names }
-    }
-
-    /// The names of the layers, outermost first.
-    pub fn names(&self) -> &[&'static str] {
-        &self.names
-    }
-
-    pub(crate) fn into_builder(self) -> ServiceBuilder<L> {
-        self.builder
-    }
-}
+    provides::<Trace, _>();
+    provides::<Caller, _>();
+    provides::<Deadline, _>();
+    provides::<Call, _>();
+    provides::<Permit, _>();
+};
 
 #[cfg(test)]
 mod tests;

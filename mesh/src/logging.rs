@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use proto::logs::{Field, Level, LogRecord};
 use tracing::field::Visit;
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::call::Call;
+use crate::levels::Levels;
 use crate::outbox::Outbox;
 
 /// The target of events that are for the terminal only, such as heartbeats.
@@ -27,13 +30,23 @@ const MOST_FIELDS: usize = 128;
 const FIELD_BYTES: usize = 64 * 1024;
 
 /// Sends every event to the terminal and, as a record, into the outbox.
-pub(crate) fn start(levels: Targets, outbox: Arc<Outbox>) {
-    let terminal = terminal().with_filter(levels.clone());
-    let shipped =
-        Shipped { outbox }.with_filter(levels.with_target(TERMINAL, tracing::level_filters::LevelFilter::OFF));
-    // Tests start several services in one process: the first one's logging stays.
-    let _already_set = tracing_subscriber::registry().with(terminal).with(shipped).try_init();
+///
+/// Answers how to change the levels; nothing when this process logs already, as in a
+/// test of several services: the first one's logging stays.
+pub(crate) fn start(levels: &Targets, outbox: Arc<Outbox>) -> Option<Levels> {
+    let without_terminal = |levels: &Targets| levels.clone().with_target(TERMINAL, LevelFilter::OFF);
+    let (shown, shown_handle) = reload::Layer::new(levels.clone());
+    let (kept, kept_handle) = reload::Layer::new(without_terminal(levels));
+    let started = tracing_subscriber::registry()
+        .with(terminal().with_filter(shown))
+        .with(Shipped { outbox }.with_filter(kept))
+        .try_init();
     log_panics();
+    started.ok()?;
+    let apply = move |levels: &Targets| {
+        shown_handle.reload(levels.clone()).is_ok() && kept_handle.reload(without_terminal(levels)).is_ok()
+    };
+    Some(Levels::new(levels.clone(), Box::new(apply)))
 }
 
 /// Sends events of WARN and above to the terminal only: for client subcommands.

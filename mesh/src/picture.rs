@@ -21,10 +21,13 @@ pub(crate) struct Picture {
 }
 
 /// One instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) address: SocketAddr,
     pub(crate) rank: Rank,
+    /// Its share of calls beside others; 0 is the usual one.
+    pub(crate) weight: u32,
+    pub(crate) zone: String,
 }
 
 /// Whom to call first.
@@ -68,6 +71,11 @@ pub(crate) fn canvas() -> (Painter, Viewer) {
 }
 
 impl Picture {
+    /// Whether it was said that nobody may be called, so that waiting is in vain.
+    pub(crate) fn is_known_empty(&self) -> bool {
+        self.heard.is_some() && self.is_empty()
+    }
+
     /// Whether nobody may be called.
     pub(crate) fn is_empty(&self) -> bool {
         self.instances.values().all(|seen| seen.rank == Rank::Resting)

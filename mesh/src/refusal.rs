@@ -1,5 +1,7 @@
 //! How a call is refused: a status with `google.rpc.ErrorInfo`, and `BadRequest` for fields.
 
+use std::time::Duration;
+
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -18,13 +20,22 @@ pub struct Refusal {
     domain: &'static str,
     metadata: Vec<(String, String)>,
     fields: Vec<(String, String)>,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     /// Begins a refusal. `reason` is a value of the package's `ErrorReason`, as its `as_str_name()`.
     pub fn new(code: Code, domain: &'static str, reason: &str, message: impl Into<String>) -> Self {
         let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason).to_owned();
-        Self { code, message: message.into(), reason, domain, metadata: Vec::new(), fields: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            reason,
+            domain,
+            metadata: Vec::new(),
+            fields: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// Names a field of the request and what is wrong with it.
@@ -41,6 +52,11 @@ impl Refusal {
         self
     }
 
+    /// Says when the caller may come again (`google.rpc.RetryInfo`).
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
     /// The status to answer.
     pub fn into_status(self) -> Status {
         let mut details = ErrorDetails::new();
@@ -49,6 +65,9 @@ impl Refusal {
             self.domain,
             self.metadata.into_iter().collect::<std::collections::HashMap<_, _>>(),
         );
+        if self.retry_after.is_some() {
+            details.set_retry_info(self.retry_after);
+        }
         for (field, description) in self.fields {
             details.add_bad_request_violation(field, description);
         }
@@ -66,6 +85,11 @@ impl Refusal {
         Some(status.get_details_error_info()?.reason)
     }
 
+    /// When the sender of a received status wants to be asked again, if it said so.
+    pub fn retry_delay(status: &Status) -> Option<Duration> {
+        status.get_details_retry_info()?.retry_delay
+    }
+
     /// The fields that a received status names, with what is wrong with them.
     pub fn fields(status: &Status) -> Vec<(String, String)> {
         let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
@@ -76,6 +100,11 @@ impl Refusal {
     pub fn metadata_of(status: &Status, key: &str) -> Option<String> {
         status.get_details_error_info()?.metadata.remove(key)
     }
+}
+
+/// The code that headers or trailers carry, if they do: cheaper than the whole status.
+pub(crate) fn code_in(headers: &http::HeaderMap) -> Option<Code> {
+    headers.get(Status::GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()))
 }
 
 fn shortened(mut text: String) -> String {

@@ -17,7 +17,7 @@ use tonic::{Code, Request, Status};
 use crate::backoff::Backoff;
 use crate::channel::Channel;
 use crate::identity::Identity;
-use crate::load::Load;
+use crate::stats::Stats;
 use crate::time::from_duration;
 
 mod beating;
@@ -40,7 +40,7 @@ pub(crate) struct Registration {
     registry: Channel,
     identity: Identity,
     sign: Sign,
-    load: Arc<Load>,
+    stats: Arc<Stats>,
     /// The living incarnation, while there is one.
     incarnation: Arc<Mutex<Option<u64>>>,
     /// An operator wants no more calls here.
@@ -50,12 +50,12 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    pub(crate) fn new(registry: Channel, identity: Identity, sign: Sign, load: Arc<Load>) -> Self {
+    pub(crate) fn new(registry: Channel, identity: Identity, sign: Sign, stats: Arc<Stats>) -> Self {
         Self {
             registry,
             identity,
             sign,
-            load,
+            stats,
             incarnation: Arc::default(),
             drained: Arc::default(),
             leaving: CancellationToken::new(),
@@ -148,7 +148,7 @@ impl Registration {
             instance_id: self.identity.instance().to_owned(),
             incarnation,
             state: self.state().into(),
-            load: Some(self.load.report()),
+            load: Some(self.stats.load.report()),
         };
         HeartbeatRequest { sequence: *sequence, leases: vec![lease] }
     }

@@ -2,25 +2,23 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::middleware::{Next, from_fn};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::graph::{Graph, GraphService};
-use crate::identity::Identity;
-use crate::layers::{Inbound, Layers};
-use crate::load::Load;
+use crate::about::{About, AboutService};
+use crate::layers::{Has, Inbound, Inner, Key, Layers};
+use crate::methods::Methods;
+use crate::router::Routes;
 
 mod connections;
+mod preface;
 
-pub(crate) use connections::serve;
+pub(crate) use connections::{Ends, serve};
 
 /// An address that is bound and not served yet.
 #[derive(Debug)]
@@ -44,26 +42,27 @@ impl Door {
 }
 
 /// The gRPC services of a process, behind one inbound stack.
-pub struct Services {
-    routes: RoutesBuilder,
+pub struct Services<L> {
+    layers: Layers<L>,
+    routes: Routes,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
-    stack: Box<dyn FnOnce(axum::Router) -> axum::Router + Send>,
-    layers: Vec<&'static str>,
 }
 
-impl Services {
+impl<L> Services<L> {
     /// No services yet, behind these layers.
-    pub fn behind<L: Inbound>(layers: Layers<L>) -> Self {
-        let names = layers.names().to_vec();
-        let builder = layers.into_builder();
-        Self {
-            routes: RoutesBuilder::default(),
-            names: Vec::new(),
-            descriptors: Vec::new(),
-            stack: Box::new(move |router| router.layer(builder)),
-            layers: names,
-        }
+    pub fn behind(layers: Layers<L>) -> Self {
+        Self { layers, routes: Routes::default(), names: Vec::new(), descriptors: Vec::new() }
+    }
+
+    /// The key to a value that one of the layers provides: for the constructor of a service that reads it.
+    ///
+    /// It does not compile when no layer does.
+    pub fn key<V, I>(&self) -> Key<V>
+    where
+        L: Has<V, I>,
+    {
+        self.layers.key()
     }
 
     /// Adds a service; its descriptors make it appear in reflection and health.
@@ -80,29 +79,26 @@ impl Services {
             + Sync
             + 'static,
     {
-        self.routes.add_service(service);
+        self.routes.add(service);
         self.names.push(S::NAME);
         self.descriptors.push(descriptors);
         self
     }
 
     /// Adds what every process offers, and closes the stack around all of it.
-    pub(crate) async fn finish(
-        self,
-        identity: &Identity,
-        graph: &Arc<Graph>,
-        load: Arc<Load>,
-    ) -> anyhow::Result<(Routes, Health)> {
-        let about = GraphService { identity: identity.clone(), graph: graph.clone() };
-        let mut services =
-            self.add(proto::mesh::mesh_service_server::MeshServiceServer::new(about), proto::mesh::DESCRIPTORS);
+    pub(crate) async fn finish(self, about: &About) -> anyhow::Result<(impl Inner, Health)>
+    where
+        L: Inbound,
+    {
+        let service = proto::mesh::mesh_service_server::MeshServiceServer::new(AboutService(about.clone()));
+        let mut services = self.add(service, proto::mesh::DESCRIPTORS);
 
         let (reporter, health) = tonic_health::server::health_reporter();
         for name in &services.names {
             reporter.set_service_status(*name, ServingStatus::Serving).await;
-            graph.offers(name);
+            about.graph.offers(name);
         }
-        graph.layers(&services.layers);
+        about.graph.layers(&services.layers.describe());
 
         let sets = [
             tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -110,20 +106,15 @@ impl Services {
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
         ];
         services.descriptors.extend(sets);
+        about.stats.offers(&Methods::read(&services.descriptors));
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure().include_reflection_service(false);
             services.descriptors.iter().fold(builder, |builder, set| builder.register_encoded_file_descriptor_set(set))
         };
-        let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
-        services.routes.add_service(health).add_service(v1).add_service(v1alpha);
-
-        let router = (services.stack)(services.routes.routes().into_axum_router());
-        // Outside of everything, so that a heartbeat tells what a caller waits for.
-        let router = router.layer(from_fn(move |request, next: Next| {
-            let load = load.clone();
-            async move { load.measure(next.run(request)).await }
-        }));
-        Ok((Routes::from(router), Health { reporter, names: services.names }))
+        services.routes.add(reflection().build_v1()?);
+        services.routes.add(reflection().build_v1alpha()?);
+        services.routes.add(health);
+        Ok((tower::Layer::layer(&services.layers, services.routes.close()), Health { reporter, names: services.names }))
     }
 }
 

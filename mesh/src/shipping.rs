@@ -16,6 +16,7 @@ use tracing::subscriber::NoSubscriber;
 
 use crate::Mesh;
 use crate::backoff::Backoff;
+use crate::channel::Origin;
 use crate::identity::Identity;
 use crate::outbox::{Outbox, Parcel, Shipment};
 use crate::refusal::Refusal;
@@ -67,7 +68,7 @@ impl Shipper {
 }
 
 async fn ship(identity: Identity, registry: &[String], outbox: &Outbox, stop: CancellationToken) -> usize {
-    let mesh = Mesh::new(identity.clone(), registry);
+    let mesh = Mesh::new(Origin::of(identity.clone()), registry);
     let mut client = LogServiceClient::new(mesh.channel(LOGSVC, proto::logs::DESCRIPTORS));
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
     let mut pending = Shipment::default();

@@ -1,9 +1,13 @@
 //! What the portal asks of other services, and how.
 //!
 //! Typed clients over the mesh's channels; deadline, request id and retries are
-//! the mesh's business. What is asked of the registry stands in `registry.rs`.
+//! the mesh's business. What is asked of the registry stands in `registry.rs`, what is
+//! asked of every instance in `stats.rs`.
 
 pub(crate) mod registry;
+pub(crate) mod stats;
+
+use std::sync::Arc;
 
 use mesh::{Channel, Mesh};
 use proto::{
@@ -16,6 +20,7 @@ use proto::{
 use tonic::Status;
 
 use crate::{
+    backends::stats::Channels,
     error::{Backend, Failure},
     form::Posted,
     product::{Listing, Product},
@@ -31,6 +36,7 @@ const PRODUCTS_PER_PAGE: i32 = 50;
 pub(crate) struct Backends {
     products: ProductServiceClient<Channel>,
     registry: RegistryServiceClient<Channel>,
+    channels: Arc<Channels>,
 }
 
 impl Backends {
@@ -39,6 +45,7 @@ impl Backends {
         Backends {
             products: ProductServiceClient::new(mesh.channel("productsvc", proto::products::DESCRIPTORS)),
             registry: RegistryServiceClient::new(mesh.registry()),
+            channels: Arc::new(Channels::of(mesh)),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The portal: the only place where Rundoo speaks HTTP.
 //!
 //! It shows the catalogue and the registry as pages and turns forms into gRPC
-//! calls. It keeps nothing and decides nothing about products: what is valid is
-//! said by the product service, what lives is said by the registry. In reading
-//! order: settings, the connections, what every request gets, what is asked of
-//! other services and how it can fail, then the pages.
+//! calls; what every process counted it shows to Prometheus. It keeps nothing and
+//! decides nothing about products: what is valid is said by the product service,
+//! what lives is said by the registry. In reading order: settings, the connections,
+//! what every request gets, what is asked of other services and how it can fail,
+//! then the pages.
 
 mod config;
 
@@ -30,9 +31,12 @@ mod condition;
 mod event;
 mod note;
 
+mod exposition;
+mod metrics;
+
 mod pages;
 
-use mesh::{App, Services, Sign, layers};
+use mesh::{App, Services, Sign};
 
 pub use crate::config::Config;
 use crate::{backends::Backends, edge::Edge, host::Names};
@@ -46,10 +50,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let edge = Edge::bind(config.http_listen).await?;
 
     // What we are.
-    let site = pages::site(backends, Names::of(config.http_listen));
+    let site = pages::site(backends, Names::of(config.http_listen), app.pages());
 
     // What we offer: the face that every process has, and nothing of our own beside it.
-    let services = Services::behind(layers::inbound());
+    let services = Services::behind(app.inbound());
 
     // Open the doors, then put up the sign.
     let door = app.listen(config.listen).await?;

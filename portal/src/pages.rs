@@ -9,6 +9,7 @@ mod edit;
 pub(crate) mod failure;
 mod home;
 mod instance;
+mod metrics;
 mod search;
 mod services;
 mod show;
@@ -28,7 +29,7 @@ use crate::{backends::Backends, csrf, error::Failure, host, host::Names, upload,
 pub(crate) const RETRY_SECONDS: u8 = 5;
 
 /// All pages, behind what every request gets.
-pub(crate) fn site(backends: Backends, names: Names) -> Router {
+pub(crate) fn site(backends: Backends, names: Names, traces: mesh::Pages) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/products", get(async || Redirect::to("/")).post(add::save))
@@ -39,6 +40,7 @@ pub(crate) fn site(backends: Backends, names: Names) -> Router {
         .route("/search", get(search::show))
         .route("/services", get(services::show))
         .route("/services/{service}/{instance}", get(instance::show))
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
         .route("/style.css", get(assets::style))
         .route("/favicon.svg", get(assets::icon))
@@ -49,7 +51,7 @@ pub(crate) fn site(backends: Backends, names: Names) -> Router {
         .layer(from_fn(upload::read_whole))
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
-        .layer(from_fn(visit::receive))
+        .layer(from_fn(move |request, next| visit::receive(traces.clone(), request, next)))
         .with_state(backends)
 }
 
@@ -97,7 +99,7 @@ mod tests {
         let mut answer = None;
         let nobody = ["127.0.0.1:1".to_owned()];
         mesh::client(&nobody, async |mesh| {
-            let response = site(Backends::of(&mesh), Names::Local).oneshot(request).await?;
+            let response = site(Backends::of(&mesh), Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
             answer = Some(Answer { status: parts.status.as_u16(), headers: parts.headers, text });
@@ -132,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn metrics_without_the_registry_are_refused_in_plain_text() {
+        let answer = get("/metrics");
+
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+        assert_eq!(answer.text, "The registry is not answering right now.\n");
+    }
+
+    #[test]
     fn a_form_without_its_service_keeps_everything_and_may_be_sent_again() {
         let id = "0190d3b0-0000-4000-8000-000000000001";
         let answer = post("/products", format!("name=Claw+hammer&category=&sku=CH-1&request_id={id}"));
@@ -150,16 +161,21 @@ mod tests {
 
     #[test]
     fn every_answer_forbids_scripts_and_names_its_request() {
-        for (path, status) in
-            [("/healthz", 200), ("/products/new", 200), ("/search", 200), ("/nowhere", 404), ("/", 503)]
-        {
+        for (path, status) in [
+            ("/healthz", 200),
+            ("/products/new", 200),
+            ("/search", 200),
+            ("/nowhere", 404),
+            ("/", 503),
+            ("/metrics", 503),
+        ] {
             let answer = get(path);
             assert_eq!(answer.status, status, "{path}");
             let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
             assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
             assert_eq!(answer.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
             let id = answer.headers["x-request-id"].to_str().unwrap();
-            assert!(path == "/healthz" || answer.text.contains(id), "{path}");
+            assert!(["/healthz", "/metrics"].contains(&path) || answer.text.contains(id), "{path}");
             assert!(!answer.text.contains("<script") && !answer.text.contains("style="), "{path}");
         }
     }

@@ -17,7 +17,7 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, header, request::Parts};
-use mesh::Call;
+use mesh::{Call, Pages};
 use tracing::{debug, error, warn};
 
 use crate::{error::Failure, pages};
@@ -59,7 +59,7 @@ impl<S: Sync> FromRequestParts<S> for Visit {
 }
 
 /// Receives a request and sees its answer off.
-pub(crate) async fn receive(mut request: Request, next: Next) -> Response {
+pub(crate) async fn receive(traces: Pages, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     for name in &INTERNAL {
         request.headers_mut().remove(name);
@@ -70,24 +70,26 @@ pub(crate) async fn receive(mut request: Request, next: Next) -> Response {
     let visit = Visit { request_id: call.request_id().to_owned() };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 
-    call.scope(async {
-        let mut response = answer(request, next).await;
-        let failure = response.extensions_mut().remove::<Failure>();
-        if let Some(failure) = &failure {
-            response = pages::failure::page(&visit, &method, failure, response);
-        }
-        response.headers_mut().insert(REQUEST_ID, id);
-        guard(&mut response);
-        let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
-        let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
-        if response.status().is_server_error() {
-            warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
-        } else {
-            debug!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
-        }
-        response
-    })
-    .await
+    call.clone()
+        .scope(async {
+            let mut response = answer(request, next).await;
+            let failure = response.extensions_mut().remove::<Failure>();
+            if let Some(failure) = &failure {
+                response = pages::failure::page(&visit, &method, failure, response);
+            }
+            response.headers_mut().insert(REQUEST_ID, id);
+            guard(&mut response);
+            let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
+            let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
+            traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
+            if response.status().is_server_error() {
+                warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+            } else {
+                debug!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+            }
+            response
+        })
+        .await
 }
 
 async fn answer(request: Request, next: Next) -> Response {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use mesh::{App, Services, Sign, layers};
+use mesh::{App, Services, Sign};
 use proto::products::product_service_server::ProductServiceServer;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,8 @@ pub use store::ProductStore;
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
-    let products = ProductStore::open(&config.database_url).await.context("could not open the product database")?;
+    let store = async { ProductStore::open(&config.database_url).await.context("could not open the product database") };
+    let products = app.start("product store", store).await?;
     app.on_stop("product store", close(products.clone()));
     app.spawn("request purge", {
         let products = products.clone();
@@ -46,7 +47,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
 
     // What we offer.
     let services =
-        Services::behind(layers::inbound()).add(ProductServiceServer::new(service), proto::products::DESCRIPTORS);
+        Services::behind(app.inbound()).add(ProductServiceServer::new(service), proto::products::DESCRIPTORS);
 
     // Open the door, then put up the sign.
     let door = app.listen(config.listen).await?;

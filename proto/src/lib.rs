@@ -4,8 +4,8 @@
 //! that reflection serves, comments and HTTP rules included. The `.proto` files
 //! beside this crate are the manual; nothing here adds to them.
 
+pub mod codec;
 pub mod encoded;
-pub mod frugal;
 
 /// The registry: who is alive, where, and since when.
 #[cfg(feature = "registry")]

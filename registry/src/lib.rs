@@ -27,7 +27,7 @@ pub mod speed;
 
 pub use config::Config;
 
-use mesh::{App, Services, Sign, layers};
+use mesh::{App, Services, Sign};
 use proto::registry::registry_service_server::RegistryServiceServer;
 use tokio::sync::mpsc;
 
@@ -53,7 +53,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
 
     // What we offer.
     let services =
-        Services::behind(layers::inbound()).add(RegistryServiceServer::new(service), proto::registry::DESCRIPTORS);
+        Services::behind(app.inbound()).add(RegistryServiceServer::new(service), proto::registry::DESCRIPTORS);
 
     // Open the door, then put up the sign: the registry lists itself like any other.
     let sign = Sign::at(door.address());

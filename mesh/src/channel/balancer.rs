@@ -1,88 +1,98 @@
-//! Which connection takes the next call: the less busy of two, picked at random, and
-//! suspects last.
+//! Which connection takes the next call: of two at random the one where it costs less.
 //!
-//! Only open connections are in the set, so a dead instance costs nothing.
+//! Only open connections are in the set, so a dead instance costs nothing. Same zone
+//! first, suspects last, and who fails is left alone for a while.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
+use proto::mesh::Peer;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::channel::connection::Connection;
+use crate::channel::endpoint::Endpoint;
+use crate::channel::outliers::{Outliers, Verdict};
+use crate::channel::sticky::Home;
 use crate::picture::Rank;
 
-/// The open connections of a channel.
+/// Another zone is called when its instance costs less than this part of the near one, which is busy: the way is longer.
+const FAR: f64 = 0.25;
+const BUSY: u32 = 8;
+
+/// Calls that cannot be repeated try who was ejected this much later: by then none came that can.
+const UNREPEATABLE: Duration = Duration::from_secs(15);
+
+/// The open connections of a channel, and its instances.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     policy: Policy,
     open: RwLock<Vec<Arc<Connection>>>,
     opened: Notify,
+    set: Mutex<Set>,
+    /// Whether anybody is ejected: a look at the set is spared otherwise.
+    has_ejected: AtomicBool,
     /// Why the last attempt to connect failed, for the words of a refusal.
     trouble: Mutex<Option<String>>,
+}
+
+/// The instances, each with what is known against it, in the same places.
+#[derive(Debug, Default)]
+struct Set {
+    endpoints: Vec<Arc<Endpoint>>,
+    outliers: Outliers,
 }
 
 /// Who gets the next call.
 #[derive(Debug)]
 pub(crate) enum Policy {
-    /// Of two instances, the one with less to do.
-    LessBusy,
+    /// Of two instances, the one where it costs less.
+    Cheaper,
     /// Always the same one while it is open: what is said to one registry node is not known to another.
     Sticky(Mutex<Home>),
 }
 
-/// The address that calls go to, and the order in which others stand in for it.
-#[derive(Debug, Default)]
-pub(crate) struct Home {
-    address: Option<String>,
-    order: Vec<String>,
-}
-
-impl Policy {
-    /// One of these addresses, the first that is open to begin with.
-    pub(crate) fn sticky(order: &[String]) -> Self {
-        Self::Sticky(Mutex::new(Home { address: None, order: order.to_vec() }))
-    }
-}
-
-impl Home {
-    fn pick<'a>(&mut self, open: &'a [Arc<Connection>]) -> Option<&'a Arc<Connection>> {
-        let at = |address: &String| open.iter().find(|open| open.address() == address && open.rank().is_some());
-        if let Some(connection) = self.address.as_ref().and_then(at) {
-            return Some(connection);
-        }
-        let other = self.order.iter().find_map(at)?;
-        self.address = Some(other.address().to_owned());
-        Some(other)
-    }
-}
-
-/// The less busy of two at random; suspects only when nobody else is open.
-fn less_busy(open: &[Arc<Connection>]) -> Option<&Arc<Connection>> {
-    let candidate = |n: usize| open.get(n).filter(|connection| connection.rank() == Some(Rank::Ready));
-    let picked = match open.len() {
-        0 => None,
-        1 => candidate(0),
-        len => {
-            let first = fastrand::usize(..len);
-            // Any other one: one of the remaining, shifted past the first.
-            let second = (first + fastrand::usize(1..len)) % len;
-            match (candidate(first), candidate(second)) {
-                (Some(a), Some(b)) => Some(if b.in_flight() < a.in_flight() { b } else { a }),
-                (a, b) => a.or(b),
-            }
-        }
-    };
-    picked.or_else(|| {
-        let ranked = open.iter().filter_map(|connection| Some((connection.rank()?, connection)));
-        ranked.min_by_key(|(rank, connection)| (*rank, connection.in_flight())).map(|(_, connection)| connection)
-    })
+/// What is asked of a pick.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    /// An instance that was tried: another one is better, if there is one.
+    pub(crate) avoid: Option<&'a Arc<Endpoint>>,
+    /// Whether a failure would be repeated elsewhere, so that the call may be the one that tries who was ejected.
+    pub(crate) may_probe: bool,
 }
 
 impl Balancer {
     pub(crate) fn new(policy: Policy) -> Self {
-        Self { policy, open: RwLock::default(), opened: Notify::new(), trouble: Mutex::default() }
+        Self {
+            policy,
+            open: RwLock::default(),
+            opened: Notify::new(),
+            set: Mutex::default(),
+            has_ejected: AtomicBool::new(false),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// One more instance, connected or not.
+    pub(crate) fn enter(&self, endpoint: Arc<Endpoint>) {
+        let mut set = self.set();
+        set.endpoints.push(endpoint);
+        set.outliers.push();
+    }
+
+    /// An instance is no longer one.
+    pub(crate) fn leave(&self, gone: &Arc<Endpoint>) {
+        let mut set = self.set();
+        if let Some(place) = set.place(gone) {
+            set.endpoints.remove(place);
+            set.outliers.remove(place);
+        }
+        self.has_ejected.store(set.has_ejected(), Ordering::Relaxed);
     }
 
     pub(crate) fn add(&self, connection: Arc<Connection>) {
+        connection.endpoint().set_connected(true);
         self.open.write().unwrap_or_else(PoisonError::into_inner).push(connection);
         self.opened.notify_waiters();
     }
@@ -90,6 +100,8 @@ impl Balancer {
     pub(crate) fn remove(&self, gone: &Arc<Connection>) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.retain(|connection| !Arc::ptr_eq(connection, gone));
+        let is_open = open.iter().any(|connection| Arc::ptr_eq(connection.endpoint(), gone.endpoint()));
+        gone.endpoint().set_connected(is_open);
     }
 
     /// Notes why a connection could not be opened.
@@ -101,112 +113,175 @@ impl Balancer {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Learns from how a call ended.
+    pub(crate) fn judge(&self, endpoint: &Arc<Endpoint>, verdict: Verdict, now: Instant) {
+        if verdict == Verdict::None && !self.has_ejected.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut set = self.set();
+        let Some(place) = set.place(endpoint) else { return };
+        set.outliers.note(place, verdict, now);
+        let (was, is) = (endpoint.is_ejected(), set.outliers.is_ejected(place));
+        if was == is {
+            return;
+        }
+        endpoint.set_ejected(is);
+        self.has_ejected.store(set.has_ejected(), Ordering::Relaxed);
+        let address = endpoint.address();
+        match is {
+            true => tracing::warn!("calls to {address} fail: it is left alone for a while"),
+            false => tracing::info!("{address} answers again"),
+        }
+    }
+
     /// The connection for the next call, if any is open.
-    pub(crate) fn pick(&self) -> Option<Arc<Connection>> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn pick(&self, wish: Wish<'_>) -> Option<Arc<Connection>> {
+        let open = self.open();
         match &self.policy {
-            Policy::LessBusy => less_busy(&open).cloned(),
-            Policy::Sticky(home) => {
-                let mut home = home.lock().unwrap_or_else(PoisonError::into_inner);
-                home.pick(&open).cloned()
+            Policy::Sticky(home) => home.lock().unwrap_or_else(PoisonError::into_inner).pick(&open).cloned(),
+            Policy::Cheaper => {
+                let now = Instant::now();
+                self.probe(&open, wish, now).or_else(|| cheaper(&open, wish.avoid, now)).cloned()
             }
         }
+    }
+
+    /// A connection to who was ejected and is due to be tried again.
+    fn probe<'a>(&self, open: &'a [Arc<Connection>], wish: Wish<'_>, now: Instant) -> Option<&'a Arc<Connection>> {
+        if !self.has_ejected.load(Ordering::Relaxed) {
+            return None;
+        }
+        let as_of = if wish.may_probe { now } else { now.checked_sub(UNREPEATABLE)? };
+        let mut set = self.set();
+        let at = |endpoint: &Arc<Endpoint>| {
+            open.iter().find(|open| open.rank().is_some() && Arc::ptr_eq(open.endpoint(), endpoint))
+        };
+        let due = set.outliers.due(as_of).find_map(|place| Some((place, at(&set.endpoints[place])?)));
+        due.map(|(place, connection)| {
+            set.outliers.probe(place, now);
+            connection
+        })
     }
 
     /// Makes `address` the one that calls go to while it is open, if calls go to one only.
     pub(crate) fn prefer(&self, address: &str) {
         if let Policy::Sticky(home) = &self.policy {
-            home.lock().unwrap_or_else(PoisonError::into_inner).address = Some(address.to_owned());
+            home.lock().unwrap_or_else(PoisonError::into_inner).prefer(address);
         }
     }
 
     /// Waits until a connection to `address` is open.
     pub(crate) async fn connected(&self, address: &str) {
-        loop {
-            let opened = self.opened.notified();
-            tokio::pin!(opened);
-            opened.as_mut().enable();
-            let open = self.open.read().unwrap_or_else(PoisonError::into_inner).iter().any(|c| c.address() == address);
-            if open {
-                return;
-            }
-            opened.await;
-        }
+        let is_there = || self.open().iter().any(|open| open.endpoint().address() == address).then_some(());
+        self.until(is_there).await;
     }
 
     /// Waits until a connection is open.
-    pub(crate) async fn picked(&self) -> Arc<Connection> {
+    pub(crate) async fn picked(&self, wish: Wish<'_>) -> Arc<Connection> {
+        self.until(|| self.pick(wish)).await
+    }
+
+    async fn until<T>(&self, look: impl Fn() -> Option<T>) -> T {
         loop {
             let opened = self.opened.notified();
             tokio::pin!(opened);
             // Before looking, so that a connection that opens in between is not missed.
             opened.as_mut().enable();
-            if let Some(connection) = self.pick() {
-                return connection;
+            if let Some(found) = look() {
+                return found;
             }
             opened.await;
         }
     }
+
+    /// The instances, as `GetStats` tells them.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.set().endpoints.iter().map(|endpoint| endpoint.peer()).collect()
+    }
+
+    fn open(&self) -> RwLockReadGuard<'_, Vec<Arc<Connection>>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self) -> MutexGuard<'_, Set> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Set {
+    fn has_ejected(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.is_ejected())
+    }
+
+    fn place(&self, endpoint: &Arc<Endpoint>) -> Option<usize> {
+        self.endpoints.iter().position(|known| Arc::ptr_eq(known, endpoint))
+    }
+}
+
+/// Two of however many, each pair with the same chance.
+#[derive(Default)]
+struct Two<'a> {
+    seen: usize,
+    picked: [Option<&'a Arc<Connection>>; 2],
+}
+
+impl<'a> Two<'a> {
+    fn offer(&mut self, connection: &'a Arc<Connection>) {
+        let place = if self.seen < 2 { self.seen } else { fastrand::usize(..=self.seen) };
+        if let Some(slot) = self.picked.get_mut(place) {
+            *slot = Some(connection);
+        }
+        self.seen += 1;
+    }
+
+    fn cheaper(&self, now: Instant) -> Option<&'a Arc<Connection>> {
+        match self.picked {
+            [Some(a), Some(b)] => Some(if b.endpoint().cost(now) < a.endpoint().cost(now) { b } else { a }),
+            [a, _] => a,
+        }
+    }
+}
+
+/// The cheaper of two near ones, unless it is busy and a far one is much cheaper; who is in doubt only when nobody else is there.
+fn cheaper<'a>(
+    open: &'a [Arc<Connection>],
+    avoid: Option<&Arc<Endpoint>>,
+    now: Instant,
+) -> Option<&'a Arc<Connection>> {
+    let (mut near, mut far) = (Two::default(), Two::default());
+    for connection in open {
+        let endpoint = connection.endpoint();
+        let is_avoided = avoid.is_some_and(|avoid| Arc::ptr_eq(avoid, endpoint));
+        if connection.rank() == Some(Rank::Ready) && !endpoint.is_ejected() && !is_avoided {
+            if endpoint.is_near() { near.offer(connection) } else { far.offer(connection) }
+        }
+    }
+    match (near.cheaper(now), far.cheaper(now)) {
+        (Some(near), Some(far)) => {
+            let (here, there) = (near.endpoint(), far.endpoint());
+            let spills = here.in_flight() >= BUSY && there.cost(now) < here.cost(now) * FAR;
+            Some(if spills { far } else { near })
+        }
+        (Some(one), None) | (None, Some(one)) => Some(one),
+        (None, None) => last_resort(open, avoid, now),
+    }
+}
+
+/// Who is suspect, who was tried before, who was ejected: better than nobody, in this order.
+fn last_resort<'a>(
+    open: &'a [Arc<Connection>],
+    avoid: Option<&Arc<Endpoint>>,
+    now: Instant,
+) -> Option<&'a Arc<Connection>> {
+    let doubt = |connection: &Arc<Connection>| {
+        let endpoint = connection.endpoint();
+        let is_avoided = avoid.is_some_and(|avoid| Arc::ptr_eq(avoid, endpoint));
+        Some((endpoint.is_ejected(), is_avoided, connection.rank()?))
+    };
+    let ranked = open.iter().filter_map(|connection| Some((doubt(connection)?, connection)));
+    let by_cost = |a: &Arc<Connection>, b: &Arc<Connection>| a.endpoint().cost(now).total_cmp(&b.endpoint().cost(now));
+    ranked.min_by(|a, b| a.0.cmp(&b.0).then_with(|| by_cost(a.1, b.1))).map(|(_, connection)| connection)
 }
 
 #[cfg(test)]
-mod tests {
-    use http_body_util::Empty;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-    use tokio::net::TcpListener;
-
-    use super::*;
-    use crate::channel::standing::Standing;
-    use crate::task::Tasks;
-
-    /// A connection to a server that answers nothing, and its standing.
-    async fn connection(tasks: &Tasks, rank: Rank) -> (Arc<Connection>, Arc<Standing>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tasks.spawn("server", async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let silent = hyper::service::service_fn(async |_| {
-                std::future::pending::<Result<http::Response<Empty<bytes::Bytes>>, std::io::Error>>().await
-            });
-            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            let _ended = server.serve_connection(TokioIo::new(stream), silent).await;
-        });
-        let standing = Arc::new(Standing::new(rank));
-        let (connection, driver) = Connection::open(&address, standing.clone()).await.unwrap();
-        tasks.spawn("driver", driver);
-        (Arc::new(connection), standing)
-    }
-
-    #[tokio::test]
-    async fn suspects_are_picked_last_and_who_rests_never() {
-        let tasks = Tasks::new();
-        let (ready, standing) = connection(&tasks, Rank::Ready).await;
-        let (suspect, _) = connection(&tasks, Rank::Suspect).await;
-        let (resting, _) = connection(&tasks, Rank::Resting).await;
-        let balancer = Balancer::new(Policy::LessBusy);
-        [&ready, &suspect, &resting].into_iter().for_each(|connection| balancer.add(connection.clone()));
-
-        assert!((0..100).all(|_| Arc::ptr_eq(&balancer.pick().unwrap(), &ready)));
-        standing.set(Rank::Resting);
-        assert!((0..100).all(|_| Arc::ptr_eq(&balancer.pick().unwrap(), &suspect)));
-        balancer.remove(&suspect);
-        assert!(balancer.pick().is_none());
-    }
-
-    #[tokio::test]
-    async fn calls_stick_to_one_address_and_to_the_next_when_it_is_gone() {
-        let tasks = Tasks::new();
-        let (first, standing) = connection(&tasks, Rank::Ready).await;
-        let (second, _) = connection(&tasks, Rank::Ready).await;
-        let balancer = Balancer::new(Policy::sticky(&[first.address().to_owned(), second.address().to_owned()]));
-        [&second, &first].into_iter().for_each(|connection| balancer.add(connection.clone()));
-
-        assert!((0..10).all(|_| Arc::ptr_eq(&balancer.pick().unwrap(), &first)));
-        standing.set(Rank::Resting);
-        assert!(Arc::ptr_eq(&balancer.pick().unwrap(), &second));
-        standing.set(Rank::Ready);
-        assert!(Arc::ptr_eq(&balancer.pick().unwrap(), &second), "whoever took over keeps it");
-        balancer.prefer(first.address());
-        assert!(Arc::ptr_eq(&balancer.pick().unwrap(), &first));
-    }
-}
+mod tests;

@@ -1,36 +1,34 @@
 //! One HTTP/2 connection to one instance.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 use http::{Request, Uri};
+use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
-use crate::channel::answer::Answer;
-use crate::channel::standing::Standing;
+use crate::channel::dial::Dial;
+use crate::channel::endpoint::Endpoint;
 use crate::picture::Rank;
-
-/// A loopback or rack neighbour accepts in microseconds; a second is a lost host.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A PING proves the connection when nothing else does; without an answer it is cut.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What all answers of a connection that nobody has read yet may weigh. h2 cuts a connection on which small
+/// messages wait that would fill half of it with the bookkeeping of their frames: it takes them for an attack.
+const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
 /// An open connection that takes requests.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    address: String,
+    endpoint: Arc<Endpoint>,
     authority: Authority,
     sender: http2::SendRequest<Body>,
-    in_flight: Arc<AtomicUsize>,
-    standing: Arc<Standing>,
     /// Cancelled when its instance left the picture.
     unlisted: CancellationToken,
 }
@@ -48,16 +46,16 @@ pub(crate) enum SendError {
 pub(crate) type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
-    /// Opens a connection to HOST:PORT.
-    pub(crate) async fn open(address: &str, standing: Arc<Standing>) -> anyhow::Result<(Self, Driver)> {
-        let authority: Authority = address.parse()?;
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
-        stream.set_nodelay(true)?;
+    /// Opens a connection.
+    pub(crate) async fn open(endpoint: Arc<Endpoint>, dial: &Dial) -> anyhow::Result<(Self, Driver)> {
+        let authority: Authority = endpoint.address().parse()?;
+        let stream = dial.open(endpoint.address()).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
+            .initial_connection_window_size(WINDOW_BYTES)
             .handshake(TokioIo::new(stream))
             .await?;
         let driver = Box::pin(async move {
@@ -65,21 +63,11 @@ impl Connection {
                 tracing::debug!("connection ended: {error}");
             }
         });
-        Ok((
-            Self {
-                address: address.to_owned(),
-                authority,
-                sender,
-                in_flight: Arc::default(),
-                standing,
-                unlisted: CancellationToken::new(),
-            },
-            driver,
-        ))
+        Ok((Self { endpoint, authority, sender, unlisted: CancellationToken::new() }, driver))
     }
 
-    pub(crate) fn address(&self) -> &str {
-        &self.address
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
     }
 
     /// Says that nobody should wait for this instance any more.
@@ -94,20 +82,14 @@ impl Connection {
 
     /// Whom to call first; nothing when it takes no new call.
     pub(crate) fn rank(&self) -> Option<Rank> {
-        let rank = self.standing.rank();
+        let rank = self.endpoint.rank();
         (rank != Rank::Resting && !self.sender.is_closed()).then_some(rank)
     }
 
-    /// Requests that are not answered to their end.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<Answer, SendError> {
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<http::Response<Incoming>, SendError> {
         *request.uri_mut() = self.uri(request.uri());
-        let flight = Flight::begin(self.in_flight.clone());
         match self.sender.clone().try_send_request(request).await {
-            Ok(response) => Ok(Answer::new(response, flight)),
+            Ok(response) => Ok(response),
             Err(mut error) => match error.take_message() {
                 Some(request) => Err(SendError::Unsent(Box::new(request))),
                 None => Err(SendError::Lost(error.into_error())),
@@ -120,22 +102,5 @@ impl Connection {
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(self.authority.clone());
         Uri::from_parts(parts).expect("scheme, authority and the path of a generated client make a URI")
-    }
-}
-
-/// Counts one request while it is in flight.
-#[derive(Debug)]
-pub(crate) struct Flight(Arc<AtomicUsize>);
-
-impl Flight {
-    fn begin(count: Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -8,71 +8,106 @@ use std::time::Duration;
 use crate::backoff::Backoff;
 use crate::channel::balancer::Balancer;
 use crate::channel::connection::Connection;
-use crate::channel::standing::Standing;
+use crate::channel::dial::Dial;
+use crate::channel::endpoint::{Endpoint, Standing};
 use crate::picture::{Picture, Rank, Viewer};
 use crate::task::{self, Tasks};
 
-/// Follows the picture for ever: connects to who comes, lets go of who leaves, and says what it has applied.
-pub(crate) async fn keep(mut viewer: Viewer, balancer: Arc<Balancer>) {
-    let mut kept: HashMap<SocketAddr, (Arc<Standing>, Tasks)> = HashMap::new();
-    loop {
-        let picture = viewer.picture.borrow_and_update().clone();
-        let ranks = ranks(&picture);
-        kept.retain(|address, (standing, _)| {
-            let stays = ranks.contains_key(address);
-            if !stays {
-                // The connection leaves the set a moment later, when its task ends.
-                standing.set(Rank::Resting);
-            }
-            stays
-        });
-        for (address, rank) in ranks {
-            let (standing, _) = kept.entry(address).or_insert_with(|| {
-                let (tasks, standing) = (Tasks::new(), Arc::new(Standing::new(rank)));
-                let connection = keep_one(address.to_string(), standing.clone(), balancer.clone());
-                tasks.spawn("endpoint", connection);
-                (standing, tasks)
+/// Who connects, and from where.
+#[derive(Debug, Clone)]
+pub(crate) struct Keeper {
+    pub(crate) balancer: Arc<Balancer>,
+    pub(crate) dial: Dial,
+    /// The zone of this process; empty when there are no zones.
+    pub(crate) zone: String,
+}
+
+impl Keeper {
+    /// Follows the picture for ever: connects to who comes, lets go of who leaves, and says what it has applied.
+    pub(crate) async fn follow(self, mut viewer: Viewer) {
+        let mut kept: HashMap<SocketAddr, (Arc<Endpoint>, Tasks)> = HashMap::new();
+        loop {
+            let picture = viewer.picture.borrow_and_update().clone();
+            let standings = self.standings(&picture);
+            kept.retain(|address, (endpoint, _)| {
+                let stays = standings.contains_key(address);
+                if !stays {
+                    // The connection leaves the set a moment later, when its task ends.
+                    endpoint.set_rank(Rank::Resting);
+                }
+                stays
             });
-            standing.set(rank);
-        }
-        // From here on nobody is picked who is not in this picture: that is what the registry is told.
-        viewer.applied.send_replace(picture.mark);
-        if viewer.picture.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
-}
-
-/// The rank of each address; one that is taken over counts as who has it now.
-fn ranks(picture: &Picture) -> HashMap<SocketAddr, Rank> {
-    let mut ranks = HashMap::new();
-    for seen in picture.instances.values() {
-        let rank = ranks.entry(seen.address).or_insert(seen.rank);
-        *rank = seen.rank.min(*rank);
-    }
-    ranks
-}
-
-/// Keeps a connection to one address, dialling again for as long as it is wanted.
-pub(crate) async fn keep_one(address: String, standing: Arc<Standing>, balancer: Arc<Balancer>) {
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
-    loop {
-        match Connection::open(&address, standing.clone()).await {
-            Ok((connection, driver)) => {
-                backoff.reset();
-                // The driver outlives this task: a call in flight ends, though its instance left.
-                let over = task::detach("connection", driver);
-                let listed = Listed::add(&balancer, Arc::new(connection));
-                let _ended = over.await;
-                drop(listed);
+            for (address, standing) in standings {
+                let (endpoint, _) = kept.entry(address).or_insert_with(|| {
+                    let (tasks, endpoint) = (Tasks::new(), Arc::new(Endpoint::new(address.to_string(), standing)));
+                    tasks.spawn("endpoint", self.clone().keep(endpoint.clone()));
+                    (endpoint, tasks)
+                });
+                endpoint.set(standing);
             }
-            Err(error) => balancer.note(format!("{address}: {error}")),
+            // From here on nobody is picked who is not in this picture: that is what the registry is told.
+            viewer.applied.send_replace(picture.mark);
+            if viewer.picture.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
-        tokio::time::sleep(backoff.next()).await;
+    }
+
+    /// How each address stands; one that is taken over counts as who has it now.
+    fn standings(&self, picture: &Picture) -> HashMap<SocketAddr, Standing> {
+        let mut standings: HashMap<SocketAddr, Standing> = HashMap::new();
+        for seen in picture.instances.values() {
+            let same_zone = self.zone.is_empty() || seen.zone == self.zone;
+            let standing = Standing { rank: seen.rank, weight: seen.weight, same_zone };
+            let known = standings.entry(seen.address).or_insert(standing);
+            if standing.rank < known.rank {
+                *known = standing;
+            }
+        }
+        standings
+    }
+
+    /// Keeps a connection to one instance, dialling again for as long as it is wanted.
+    pub(crate) async fn keep(self, endpoint: Arc<Endpoint>) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
+        let _member = Member::enter(&self.balancer, endpoint.clone());
+        loop {
+            match Connection::open(endpoint.clone(), &self.dial).await {
+                Ok((connection, driver)) => {
+                    backoff.reset();
+                    // The driver outlives this task: a call in flight ends, though its instance left.
+                    let over = task::detach("connection", driver);
+                    let listed = Listed::add(&self.balancer, Arc::new(connection));
+                    let _ended = over.await;
+                    drop(listed);
+                }
+                Err(error) => self.balancer.note(format!("{}: {error}", endpoint.address())),
+            }
+            tokio::time::sleep(backoff.next()).await;
+        }
     }
 }
 
-/// A connection in the balancer's set; leaves it when dropped, also when its task is ended.
+/// An instance in the balancer's set; leaves it when dropped, also when its task is ended.
+struct Member<'a> {
+    balancer: &'a Balancer,
+    endpoint: Arc<Endpoint>,
+}
+
+impl<'a> Member<'a> {
+    fn enter(balancer: &'a Balancer, endpoint: Arc<Endpoint>) -> Self {
+        balancer.enter(endpoint.clone());
+        Self { balancer, endpoint }
+    }
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        self.balancer.leave(&self.endpoint);
+    }
+}
+
+/// An open connection in the balancer's set; leaves it when dropped, also when its task is ended.
 struct Listed<'a> {
     balancer: &'a Balancer,
     connection: Arc<Connection>,

@@ -3,12 +3,13 @@
 //! On hyper itself and not on tonic's transport, whose graceful shutdown waits for
 //! ever for a connection that hangs, and whose connections weigh more.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -17,11 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
-use tower::ServiceExt as _;
 
-use super::Door;
+use super::{Door, preface};
+use crate::layers::Inner;
 
 /// A PING proves the connection of a silent client; without an answer it is cut.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,25 +33,54 @@ const STREAMS_PER_CONNECTION: u32 = 1024;
 /// What headers may weigh: a trace, a few ids, error details.
 const HEADER_BYTES: u32 = 16 * 1024;
 
+/// What all requests of a connection that no handler has read yet may weigh. h2 cuts a connection on which small
+/// messages wait that would fill half of it with the bookkeeping of their frames: it takes them for an attack.
+const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
 /// Accepting fails when the process is out of file descriptors: trying again at once would spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `drain` is cancelled, then finishes what is open, and ends what is left when `cut` is.
-pub(crate) async fn serve(door: Door, routes: Routes, drain: CancellationToken, cut: CancellationToken) {
+/// How connections end.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    /// When the process stops: what is open is finished.
+    pub(crate) drain: CancellationToken,
+    /// When it has waited long enough: what is left is cut.
+    pub(crate) cut: CancellationToken,
+    /// How old a connection may become, about. Its client opens another then, perhaps elsewhere;
+    /// streams on the old one end by themselves.
+    pub(crate) age: Duration,
+}
+
+impl Ends {
+    /// Resolves when a connection that begins now is to take no more requests.
+    async fn drained(&self) {
+        // A tenth of it is chance, so that clients that came together do not all leave together.
+        let age = self.age.mul_f64(0.95 + fastrand::f64() / 10.0);
+        tokio::select! {
+            () = self.drain.cancelled() => {}
+            () = tokio::time::sleep(age) => {}
+        }
+    }
+}
+
+/// Serves until `ends` says to drain, then finishes what is open, and ends what is left when it says to cut.
+pub(crate) async fn serve(door: Door, service: impl Inner, ends: Ends) {
     let connections = TaskTracker::new();
-    let accepting = async {
+    let (listener, tracker, told) = (&door.listener, &connections, &ends);
+    let accepting = async move {
         loop {
-            let (stream, peer) = accept(&door.listener).await;
+            let (stream, peer) = accept(listener).await;
             let local_addr = stream.local_addr().ok();
             let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
-            // A connection ends with its client, or on these tokens.
-            let connection = converse(stream, info, routes.clone(), (drain.clone(), cut.clone()));
-            crate::task::detach("connection", connections.track_future(connection));
+            // A connection ends with its client, or as `ends` says.
+            let connection = converse(stream, info, service.clone(), told.clone());
+            crate::task::detach("connection", tracker.track_future(connection));
         }
     };
     tokio::select! {
         () = accepting => {}
-        () = drain.cancelled() => {}
+        () = ends.drain.cancelled() => {}
     }
     drop(door);
     connections.close();
@@ -77,13 +106,23 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 /// Answers the requests of one connection.
-async fn converse(
-    stream: TcpStream,
-    info: TcpConnectInfo,
-    routes: Routes,
-    (drain, cut): (CancellationToken, CancellationToken),
-) {
-    let service = service_fn(move |request| answer(routes.clone(), info.clone(), request));
+async fn converse(stream: TcpStream, info: TcpConnectInfo, service: impl Inner, ends: Ends) {
+    let begins = tokio::select! {
+        begins = preface::wait(&stream) => begins,
+        () = ends.drain.cancelled() => return,
+    };
+    if let Err(error) = begins {
+        tracing::debug!("a connection did not begin: {error}");
+        return;
+    }
+    // One copy of the stack for each connection, not for each request.
+    let service = RefCell::new(service);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(info.clone());
+        let answer = service.borrow_mut().receive(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
     // In place: moved here from elsewhere, thousands of idle connections would each be held twice.
     let mut connection = std::pin::pin!(
         http2::Builder::new(TokioExecutor::new())
@@ -92,15 +131,16 @@ async fn converse(
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = drain.cancelled() => {
+        () = ends.drained() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
-                () = cut.cancelled() => return,
+                () = ends.cut.cancelled() => return,
             }
         }
     };
@@ -108,14 +148,4 @@ async fn converse(
         // Clients come and go; what they sent wrongly harms only themselves.
         tracing::debug!("a connection broke: {error}");
     }
-}
-
-async fn answer(
-    routes: Routes,
-    info: TcpConnectInfo,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(info);
-    routes.oneshot(request).await
 }

@@ -1,45 +1,49 @@
 //! Measures, and compares with the goals.
 
 use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ValueEnum;
 
 mod measure;
+mod groups;
 mod process;
 mod echo;
 mod mesh;
-mod idle;
-mod ship;
-mod store;
-mod death;
 mod registry;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// What to measure
-    #[arg(value_enum, default_value_t = What::Mesh)]
+    #[command(subcommand)]
     what: What,
+}
 
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Calls through the mesh, on good days and on bad ones
+    Mesh(Choice<mesh::Group>),
+    /// The registry, beside etcd
+    Registry(Choice<registry::Group>),
+}
+
+/// Which of the measures, and how long.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Choice<G: ValueEnum + Send + Sync + 'static> {
     /// Seconds for each measure of a rate
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 
-    /// Of the registry, measure only this
+    /// Measure only this
     #[arg(long, value_enum)]
-    only: Option<registry::Group>,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum What {
-    Mesh,
-    Registry,
+    only: Option<G>,
 }
 
 /// Runs one benchmark. The exit code says whether every goal was met.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let each = std::time::Duration::from_secs(arguments.seconds);
     let met = match arguments.what {
-        What::Mesh => mesh::run(each).await?,
-        What::Registry => registry::run(each, arguments.only).await?,
+        What::Mesh(choice) => mesh::run(Duration::from_secs(choice.seconds), choice.only).await,
+        What::Registry(choice) => registry::run(Duration::from_secs(choice.seconds), choice.only).await?,
     };
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

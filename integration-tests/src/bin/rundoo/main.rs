@@ -9,6 +9,7 @@ mod bench;
 mod call;
 mod demo;
 mod logs;
+mod new_service;
 mod reset;
 mod say;
 mod up;
@@ -25,6 +26,8 @@ enum Command {
     Logs(logs::Arguments),
     /// Show in a minute what happens when a service dies
     Demo,
+    /// Lay down a new service: its files, and a test that passes
+    NewService(new_service::Arguments),
     /// Measure, and compare with the goals
     Bench(bench::Arguments),
     /// Empty the data folder, after asking
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
             Command::Call(arguments) => call::run(arguments).await,
             Command::Logs(arguments) => logs::run(arguments).await,
             Command::Demo => demo::run().await,
+            Command::NewService(arguments) => new_service::run(&arguments),
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Reset(arguments) => reset::run(&arguments),
         }

@@ -1,94 +1,72 @@
-//! The whole stack beside a bare tonic echo, and what else the mesh promises.
+//! Calls through the mesh: what they cost, and what becomes of them on bad days.
+//!
+//! Each group starts what it calls. Nearly all call a `specimen`, a service that does
+//! what it is told; `catalogue` measures the four real processes.
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use harness::load::{Outcome, Traffic};
-use harness::system::{Options, System};
-use proto::products::{CreateProductRequest, GetProductRequest, ListProductsRequest};
+use crate::bench::groups;
+use crate::bench::measure::Report;
 
-use crate::bench::echo::{CROWD, Echo};
-use crate::bench::measure::{Goal, Report};
-use crate::bench::{death, idle, ship, store};
+mod lab;
+mod calls;
+mod mixture;
+mod stack;
+mod refusing;
+mod empty;
+mod slow;
+mod kill;
+mod rolling;
+mod affinity;
+mod overload;
+mod storm;
+mod catalogue;
+mod idle;
+mod ship;
+mod store;
+mod death;
 
-/// Runs all measures.
-pub(crate) async fn run(each: Duration) -> anyhow::Result<bool> {
-    let mut report = Report::new();
-    let mut system = System::with(Options::default()).await?;
-    idle::measure(&mut system, &mut report).await?;
-    let products = fill(&system).await?;
+/// No group takes longer than this unless something that it waits for never happens.
+const PATIENCE: Duration = Duration::from_secs(240);
 
-    // The bare echo first and last, so that drift of the machine shows.
-    let echo = Echo::start()?;
-    let before = echo.measure(CROWD, each).await?;
-    let single_echo = echo.measure(1, each).await?;
-    let get = measure(&system, CROWD, each, products, Call::Get).await;
-    let single_get = measure(&system, 1, each, products, Call::Get).await;
-    let list = measure(&system, CROWD, each, products, Call::List).await;
-    let after = echo.measure(CROWD, each).await?;
-
-    let bare = f64::midpoint(before.rate(), after.rate());
-    report.add("echo_rate_64", bare, "requests/s", Goal::Stated);
-    latencies(&mut report, "echo_1", &single_echo);
-    report.add("get_product_rate_64", get.rate(), "requests/s", Goal::Stated);
-    report.add("get_product_of_echo", get.rate() / bare * 100.0, "%", Goal::Stated);
-    latencies(&mut report, "get_product_64", &get);
-    latencies(&mut report, "get_product_1", &single_get);
-    report.add("list_products_rate_64", list.rate(), "requests/s", Goal::Stated);
-    latencies(&mut report, "list_products_64", &list);
-    let failed = get.failed + list.failed + single_get.failed;
-    report.add("failed_calls", failed as f64, "calls", Goal::AtMost(0.0));
-
-    let (records, disk) = ship::measure(&system, each).await?;
-    report.add("ship_rate", records, "records/s", Goal::Stated);
-    report.add("fdatasync_p50", disk.as_secs_f64() * 1e3, "ms", Goal::Stated);
-    store::measure(&system, &mut report).await?;
-    death::measure(&mut system, &mut report).await?;
-    Ok(report.met())
+/// Measures that belong together.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Group {
+    /// The whole stack beside a bare echo
+    Stack,
+    /// One of two instances refuses connections
+    Refusing,
+    /// There is no instance
+    Empty,
+    /// One of three instances is slow
+    Slow,
+    /// One of three instances is killed under load
+    Kill,
+    /// All three are restarted under load
+    Rolling,
+    /// More calls than a server can answer
+    Overload,
+    /// A destination that fails every call
+    Storm,
+    /// The four processes of the catalogue
+    Catalogue,
 }
 
-fn latencies(report: &mut Report, name: &str, outcome: &Outcome) {
-    for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {
-        report.add(&format!("{name}_{quantile}"), outcome.quantile(share).as_secs_f64() * 1e6, "us", Goal::Stated);
+/// Runs all groups, or one.
+pub(crate) async fn run(each: Duration, only: Option<Group>) -> bool {
+    groups::run(only, PATIENCE + each * 6, async |group, report| measure(*group, report, each).await).await
+}
+
+async fn measure(group: Group, report: &mut Report, each: Duration) -> anyhow::Result<()> {
+    match group {
+        Group::Stack => Box::pin(stack::measure(report, each)).await,
+        Group::Refusing => Box::pin(refusing::measure(report, each)).await,
+        Group::Empty => Box::pin(empty::measure(report)).await,
+        Group::Slow => Box::pin(slow::measure(report, each)).await,
+        Group::Kill => Box::pin(kill::measure(report)).await,
+        Group::Rolling => Box::pin(rolling::measure(report)).await,
+        Group::Overload => Box::pin(overload::measure(report, each)).await,
+        Group::Storm => Box::pin(storm::measure(report, each)).await,
+        Group::Catalogue => Box::pin(catalogue::measure(report, each)).await,
     }
-}
-
-/// Adds products and answers their ids.
-async fn fill(system: &System) -> anyhow::Result<(i64, i64)> {
-    let mut products = system.products();
-    let mut ids = Vec::new();
-    for n in 0..200 {
-        let request = CreateProductRequest {
-            name: format!("#8 x 1-5/8\" Coarse Drywall Screw, {n} lb"),
-            category: "Fasteners/Drywall Screws".into(),
-            sku: format!("FS-{n:05}"),
-            request_id: String::new(),
-        };
-        ids.push(products.create_product(request).await?.into_inner().product.context("it was created")?.id);
-    }
-    Ok((ids[0], ids[ids.len() - 1]))
-}
-
-#[derive(Clone, Copy)]
-enum Call {
-    Get,
-    List,
-}
-
-async fn measure(system: &System, callers: usize, each: Duration, (first, last): (i64, i64), call: Call) -> Outcome {
-    let client = system.products();
-    let traffic = Traffic::start(callers, Duration::ZERO, move || {
-        let mut client = client.clone();
-        async move {
-            match call {
-                Call::Get => drop(client.get_product(GetProductRequest { id: fastrand::i64(first..=last) }).await?),
-                Call::List => {
-                    drop(client.list_products(ListProductsRequest { page_size: 50, page_token: String::new() }).await?)
-                }
-            }
-            Ok(())
-        }
-    });
-    tokio::time::sleep(each).await;
-    traffic.end().await
 }

@@ -5,11 +5,8 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use clap::ValueEnum as _;
-
 use crate::bench::measure::Report;
-use crate::bench::process;
+use crate::bench::{groups, process};
 
 mod node;
 mod herd;
@@ -53,16 +50,7 @@ pub(crate) enum Group {
 /// Runs all groups, or one.
 pub(crate) async fn run(each: Duration, only: Option<Group>) -> anyhow::Result<bool> {
     process::raise_file_limit()?;
-    let mut report = Report::new();
-    let groups = only.as_ref().map_or(Group::value_variants(), std::slice::from_ref);
-    for group in groups {
-        let measured = tokio::time::timeout(PATIENCE + each * 3, measure(*group, &mut report, each)).await;
-        if let Err(error) = measured.context("it did not end").flatten() {
-            let name = group.to_possible_value().map(|value| value.get_name().to_owned());
-            report.broke(&name.unwrap_or_default(), &error);
-        }
-    }
-    Ok(report.met())
+    Ok(groups::run(only, PATIENCE + each * 3, async |group, report| measure(*group, report, each).await).await)
 }
 
 async fn measure(group: Group, report: &mut Report, each: Duration) -> anyhow::Result<()> {
