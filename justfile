@@ -17,7 +17,7 @@ seed:
 
 # Show the log as it grows; `just logs productsvc --level warn` shows less
 logs *arguments:
-    @exec cargo run --quiet --bin rundoo -- logs "$@"
+    @exec cargo run --quiet --bin logsvc -- tail "$@"
 
 # Call any method: just call ProductService/ListProducts '{"page_size": 3}'
 call *arguments:

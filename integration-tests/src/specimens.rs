@@ -64,6 +64,7 @@ impl Specimens {
         let number = self.running.len();
         let program = Program::new(&binaries::build()?, SERVICE, self.system.folder())
             .label(format!("{SERVICE} {number}"))
+            .set("RUNDOO_SPOOL", self.system.folder().join("data/spool").display())
             .set("RUNDOO_REGISTRY", self.system.address(Role::Registry)?);
         let mut process = settings.iter().fold(program, |program, (name, value)| program.set(name, value)).start()?;
         let address = process.address().await?;

@@ -263,6 +263,8 @@ impl System {
             .set("REGISTRY_LISTEN", loopback(self.ports.registry))
             .set("LOGSVC_LISTEN", any)
             .set("LOGSVC_FILE", "data/app.log")
+            .set("LOGSVC_DATA", "data/logs")
+            .set("RUNDOO_SPOOL", self.folder().join("data/spool").display())
             .set("PRODUCTSVC_LISTEN", any)
             .set("DATABASE_URL", database)
             .set("PORTAL_LISTEN", any)

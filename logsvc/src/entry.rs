@@ -2,41 +2,57 @@
 
 use std::sync::Arc;
 
-use proto::logs::{Field, Gap, Level, LogRecord};
+use proto::logs::{Level, LevelCount, LogRecord, StoredRecord};
 
 use crate::error::Error;
+use crate::level;
 
-/// Longer messages are cut, with a mark; never dropped.
+/// Longer messages are cut, with a flag; never dropped.
 const LONGEST_MESSAGE: usize = 256 * 1024;
 
 /// What all fields of a record may weigh together, and how many there may be.
 const FIELD_BYTES: usize = 64 * 1024;
 const MOST_FIELDS: usize = 128;
 
+/// Longer targets and names of fields are cut.
+const LONGEST_NAME: usize = 256;
+
+/// Ids are 16 bytes in hexadecimal, or what others take for one.
+const LONGEST_ID: usize = 64;
+
 /// The target of gap records.
 const GAP_TARGET: &str = "logsvc::gap";
 
+/// The producer of records that came without sequence numbers.
+pub(crate) const UNSEQUENCED: &str = "otlp";
+
 /// One source of one sequence of records.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Producer {
     pub(crate) name: String,
+    /// 0 when its records have no sequence numbers.
     pub(crate) incarnation: u64,
 }
 
 /// Who logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Source {
     pub(crate) service: String,
     pub(crate) instance: String,
     pub(crate) producer: Producer,
+    /// Whether somebody else ships what it left behind.
+    pub(crate) last_words: bool,
 }
 
-/// One stored thing: it stands for `span` sequence numbers from its record's own.
+/// One stored thing. A gap record stands for several sequence numbers, from its own on.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
+    /// Where it is in the log, from 1.
+    pub(crate) offset: u64,
+    /// When it was received, in nanoseconds since 1970.
+    pub(crate) received: i64,
     pub(crate) source: Arc<Source>,
     pub(crate) record: LogRecord,
-    pub(crate) span: u64,
 }
 
 impl Source {
@@ -52,82 +68,140 @@ impl Source {
                 return Err(Error::InvalidField { field, description });
             }
         }
-        Ok(Self { service, instance, producer: Producer { name: producer, incarnation } })
+        if incarnation == 0 {
+            return Err(Error::InvalidField { field: "incarnation", description: "must be above 0".to_owned() });
+        }
+        Ok(Self { service, instance, producer: Producer { name: producer, incarnation }, last_words: false })
+    }
+
+    /// A source whose records have no sequence numbers, with whatever names it gave itself.
+    pub(crate) fn unsequenced(mut service: String, mut instance: String) -> Self {
+        cut(&mut service, LONGEST_NAME);
+        cut(&mut instance, LONGEST_NAME);
+        let producer = Producer { name: UNSEQUENCED.to_owned(), incarnation: 0 };
+        Self { service, instance, producer, last_words: false }
+    }
+}
+
+impl Producer {
+    /// Whether its records have sequence numbers.
+    pub(crate) fn is_sequenced(&self) -> bool {
+        self.incarnation != 0
     }
 }
 
 impl Entry {
-    /// An entry for a record, cut to what is stored.
-    pub(crate) fn record(source: Arc<Source>, mut record: LogRecord) -> Self {
-        cut(&mut record.message, LONGEST_MESSAGE);
-        cut(&mut record.target, 256);
-        cut(&mut record.request_id, 64);
-        cut(&mut record.trace_id, 64);
-        record.fields.truncate(MOST_FIELDS);
-        let mut left = FIELD_BYTES;
-        for field in &mut record.fields {
-            cut(&mut field.name, left.min(256));
-            left = left.saturating_sub(field.name.len());
-            cut(&mut field.value, left);
-            left = left.saturating_sub(field.value.len());
+    /// The entry as it is told to clients.
+    pub(crate) fn into_message(self) -> StoredRecord {
+        let Self { offset, received, source, record } = self;
+        StoredRecord {
+            offset,
+            service: source.service.clone(),
+            instance_id: source.instance.clone(),
+            producer: source.producer.name.clone(),
+            incarnation: source.producer.incarnation,
+            record: Some(record),
+            received: Some(timestamp(received)),
+            last_words: source.last_words,
         }
-        // Unknown levels are kept, as the usual one: the words matter more.
-        if matches!(record.level(), Level::Unspecified) {
-            record.set_level(Level::Info);
-        }
-        let in_range = record.time.as_ref().and_then(mesh::from_timestamp).is_some();
-        if !in_range {
-            record.time = Some(mesh::timestamp(jiff::Timestamp::now()));
-        }
-        Self { source, record, span: 1 }
-    }
-
-    /// An entry for records that were lost before they could be shipped.
-    pub(crate) fn gap(source: Arc<Source>, gap: &Gap) -> Self {
-        let counts: Vec<(Level, u64)> = gap.lost.iter().map(|lost| (lost.level(), lost.count)).collect();
-        let span = counts.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-        let by_level: Vec<String> = counts.iter().map(|(level, count)| format!("{count} {}", name(*level))).collect();
-        let record = LogRecord {
-            sequence: gap.first_sequence,
-            time: Some(mesh::timestamp(jiff::Timestamp::now())),
-            level: Level::Warn.into(),
-            target: GAP_TARGET.to_owned(),
-            message: format!("{span} log records were lost here: {}", by_level.join(", ")),
-            fields: vec![Field { name: "lost".to_owned(), value: span.to_string() }],
-            ..Default::default()
-        };
-        Self { source, record, span }
-    }
-
-    /// About what it takes in memory.
-    pub(crate) fn weight(&self) -> usize {
-        let Self { record, .. } = self;
-        let fields: usize = record.fields.iter().map(|field| 48 + field.name.len() + field.value.len()).sum();
-        256 + record.target.len() + record.message.len() + record.request_id.len() + record.trace_id.len() + fields
-    }
-
-    /// The last sequence number that it stands for.
-    pub(crate) fn last_sequence(&self) -> u64 {
-        self.record.sequence.saturating_add(self.span.saturating_sub(1))
     }
 }
 
-/// The name of a level, as people write it.
-pub(crate) fn name(level: Level) -> &'static str {
-    match level {
-        Level::Unspecified => "of unknown level",
-        Level::Trace => "TRACE",
-        Level::Debug => "DEBUG",
-        Level::Info => "INFO",
-        Level::Warn => "WARN",
-        Level::Error => "ERROR",
+/// Makes a record what is stored of it: cut to the limits, with a level and a time. The shape of a gap
+/// record is the log service's own.
+pub(crate) fn normalise(record: &mut LogRecord, received: i64) {
+    let mut is_cut = cut(&mut record.message, LONGEST_MESSAGE);
+    is_cut |= cut(&mut record.target, LONGEST_NAME);
+    cut(&mut record.request_id, LONGEST_ID);
+    cut(&mut record.trace_id, LONGEST_ID);
+    cut(&mut record.span_id, LONGEST_ID);
+    is_cut |= record.fields.len() > MOST_FIELDS;
+    record.fields.truncate(MOST_FIELDS);
+    let mut left = FIELD_BYTES;
+    for field in &mut record.fields {
+        is_cut |= cut(&mut field.name, left.min(LONGEST_NAME));
+        left = left.saturating_sub(field.name.len());
+        is_cut |= cut(&mut field.value, left);
+        left = left.saturating_sub(field.value.len());
+    }
+    record.cut |= is_cut;
+    // Unknown levels are kept as the usual one: the words matter more.
+    if !(1..=24).contains(&record.level) {
+        record.set_level(Level::Info);
+    }
+    if nanoseconds(record.time.as_ref()).is_none() {
+        record.time = Some(timestamp(received));
+    }
+    if !record.lost.is_empty() {
+        describe_gap(record);
     }
 }
 
-fn cut(text: &mut String, longest: usize) {
-    if text.len() > longest {
-        let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
+/// How many sequence numbers a record stands for.
+pub(crate) fn span(record: &LogRecord) -> u64 {
+    if record.lost.is_empty() { 1 } else { total(&record.lost) }
+}
+
+/// The last sequence number that a record stands for.
+pub(crate) fn last_sequence(record: &LogRecord) -> u64 {
+    record.sequence.saturating_add(span(record).saturating_sub(1))
+}
+
+/// A gap record of the log service's own: what it had stored and cannot read.
+pub(crate) fn damage(records: u64, words: String, received: i64) -> LogRecord {
+    let lost = vec![LevelCount { level: Level::Unspecified.into(), count: records }];
+    LogRecord {
+        time: Some(timestamp(received)),
+        level: Level::Error.into(),
+        target: GAP_TARGET.to_owned(),
+        message: words,
+        lost,
+        ..Default::default()
     }
+}
+
+/// About what a record takes in memory.
+pub(crate) fn weight(record: &LogRecord) -> usize {
+    let fields: usize = record.fields.iter().map(|field| 56 + field.name.len() + field.value.len()).sum();
+    256 + record.target.len() + record.message.len() + record.request_id.len() + record.trace_id.len() + fields
+}
+
+/// Nanoseconds since 1970 of a time that this log can hold: the years 1678 to 2262.
+pub(crate) fn nanoseconds(time: Option<&prost_types::Timestamp>) -> Option<i64> {
+    let time = time?;
+    let nanos = i64::from(time.nanos);
+    (0..1_000_000_000).contains(&nanos).then_some(())?;
+    time.seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
+}
+
+/// The same, as a message.
+pub(crate) fn timestamp(nanoseconds: i64) -> prost_types::Timestamp {
+    let nanos = i32::try_from(nanoseconds.rem_euclid(1_000_000_000)).unwrap_or_default();
+    prost_types::Timestamp { seconds: nanoseconds.div_euclid(1_000_000_000), nanos }
+}
+
+/// Now, in nanoseconds since 1970.
+pub(crate) fn now() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default()
+}
+
+fn describe_gap(record: &mut LogRecord) {
+    record.lost.truncate(16);
+    let by_level: Vec<String> =
+        record.lost.iter().map(|lost| format!("{} {}", lost.count, level::name(lost.level))).collect();
+    record.message = format!("{} log records were lost here: {}", total(&record.lost), by_level.join(", "));
+    if record.target.is_empty() {
+        record.target = GAP_TARGET.to_owned();
+    }
+}
+
+fn total(lost: &[LevelCount]) -> u64 {
+    lost.iter().fold(0_u64, |sum, lost| sum.saturating_add(lost.count))
+}
+
+/// Cuts text at a character; answers whether it had to.
+fn cut(text: &mut String, longest: usize) -> bool {
+    let is_longer = text.len() > longest;
+    text.truncate(text.floor_char_boundary(longest));
+    is_longer
 }

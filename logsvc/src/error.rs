@@ -1,5 +1,7 @@
 //! What can go wrong for a caller of the log service.
 
+use std::time::Duration;
+
 use mesh::Refusal;
 use proto::logs::{DOMAIN, ErrorReason};
 use tonic::{Code, Status};
@@ -19,6 +21,23 @@ pub(crate) enum Error {
     StorageFailed,
     #[error("the log service is stopping; come back")]
     Stopping,
+    #[error("nothing is stored of this producer")]
+    ProducerUnknown,
+    #[error("too many searches run; come back")]
+    Busy,
+    #[error("the log could not be read: {0}")]
+    Unreadable(String),
+}
+
+/// When a producer may try a full disk again, and a reader a busy service.
+const DISK_RETRY: Duration = Duration::from_secs(1);
+const BUSY_RETRY: Duration = Duration::from_millis(500);
+
+impl Error {
+    /// Reading failed, which is not the same as reading what is damaged.
+    pub(crate) fn unreadable(error: &std::io::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
 }
 
 impl From<Error> for Status {
@@ -30,11 +49,16 @@ impl From<Error> for Status {
             Error::DiskFull => (Code::ResourceExhausted, ErrorReason::DiskFull),
             Error::StorageFailed => (Code::Unavailable, ErrorReason::StorageFailed),
             Error::Stopping => (Code::Unavailable, ErrorReason::Stopping),
+            Error::ProducerUnknown => (Code::NotFound, ErrorReason::ProducerUnknown),
+            Error::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
+            Error::Unreadable(_) => (Code::Unavailable, ErrorReason::StorageFailed),
         };
         let refusal = Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());
         match error {
             Error::InvalidField { field, description } => refusal.field(field, description),
             Error::SequenceHole { expected } => refusal.metadata("expected", expected.to_string()),
+            Error::DiskFull => refusal.retry_after(DISK_RETRY),
+            Error::Busy => refusal.retry_after(BUSY_RETRY),
             _ => refusal,
         }
         .into_status()

@@ -1,43 +1,73 @@
 //! The log service: every record that any process logged.
 //!
-//! Read `entry` for what is stored, `line` for how it looks in `app.log`,
-//! `marks` for why nothing is stored twice, `store` for the file and its fsync,
-//! `shipment` and `tail` for the two streams, `service` for the gRPC surface.
-//! [`wire`] puts them together.
+//! Read `entry` for what is stored and `store` for how; `filter`, `scan`, `search`
+//! and `tail` for how it is read; `shipment` for how it comes, and why nothing is
+//! stored twice; `service` for the gRPC surface. [`wire`] puts them together.
 
-mod config;
+pub mod config;
+mod level;
 mod entry;
-mod line;
-mod marks;
-mod recent;
 mod store;
-mod shipment;
+mod filter;
+mod scan;
+mod search;
 mod tail;
+mod speakers;
+mod wishes;
+mod shipment;
+mod statistics;
 mod service;
+mod line;
+mod mirror;
+pub mod commands;
 mod error;
+#[cfg(test)]
+mod samples;
 
 pub use config::Config;
+
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use mesh::{App, Services, Sign};
 use proto::logs::log_service_server::LogServiceServer;
 
+use crate::entry::Source;
+use crate::mirror::Mirror;
 use crate::service::LogService;
+use crate::shipment::Intake;
 use crate::store::Store;
 
 /// Starts the parts from top to bottom. They stop from bottom to top.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
-    let path = config.file.display().to_string();
-    let store = Store::open(&config.file).with_context(|| format!("could not open the log file {path}"))?;
-    app.on_stop("log file", store.clone().close());
+    let path = config.data.display().to_string();
+    let store = Store::open(store::real(), &config.data, config.policy())
+        .with_context(|| format!("could not open the log in {path}"))?;
+    app.on_stop("log store", store.clone().close());
+    app.end_when(store.failed());
+    let place = mirror::Place {
+        file: config.file.clone(),
+        cursor: config.data.join("mirror.cursor"),
+        limit: mirror::LIMIT,
+    };
+    let read = store.clone();
+    let mirror = Mirror::start(place, move |from, most| read.read(from, most), store.end())
+        .context("could not start the mirror of the log")?;
+    app.on_stop("app.log", mirror.close());
     let mesh = app.join_quietly(&config.mesh.registry.addresses);
 
     // What we are. Our own log goes to the same place, without a call to ourselves.
-    let own = store.clone();
-    let identity = app.identity().clone();
-    app.keep_logs(move |records| shipment::keep_own(own.clone(), identity.clone(), records));
-    let service = LogService::new(store, app.stopping());
+    let intake = Intake { store, speakers: Arc::default(), wishes: Arc::default() };
+    let (own, identity) = (intake.clone(), app.identity());
+    let instance = || identity.instance().to_owned();
+    let source = Source::parse(identity.service().to_owned(), instance(), instance(), identity.incarnation())?;
+    let source = Arc::new(source);
+    app.keep_logs(move |records| {
+        let (own, source) = (own.clone(), source.clone());
+        async move { Ok(own.keep(source, records).await?) }
+    });
+    let service = LogService::new(intake, config.data, app.stopping());
 
     // What we offer.
     let services = Services::behind(app.inbound()).add(LogServiceServer::new(service), proto::logs::DESCRIPTORS);

@@ -1,7 +1,12 @@
-//! Runs the log service until it is told to stop.
+//! Runs the log service until it is told to stop, or asks the one that runs.
 
 use clap::Parser as _;
+use logsvc::config::Arguments;
 
 fn main() -> std::process::ExitCode {
-    mesh::run("logsvc", logsvc::Config::parse(), logsvc::wire)
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None => mesh::run("logsvc", arguments.config, logsvc::wire),
+        Some(command) => command.run(),
+    }
 }

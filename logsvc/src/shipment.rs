@@ -1,107 +1,152 @@
-//! One shipment: a header, then records and gaps, committed in pieces, one reply.
+//! One shipment: a header, then records, committed in pieces, one reply.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mesh::Identity;
-use mesh::outbox::{Parcel, Shipment};
 use proto::logs::ship_request::Part;
-use proto::logs::{RefusedRecord, ShipHeader, ShipRequest, ShipResponse};
+use proto::logs::{LevelCount, LogRecord, RefusedRecord, ShipHeader, ShipHints, ShipRequest, ShipResponse};
 use tonic::{Status, Streaming};
 
-use crate::entry::{Entry, Source};
+use crate::entry::{self, Source, weight};
 use crate::error::Error;
+use crate::speakers::{Speakers, duration_of};
 use crate::store::{Store, Stored};
+use crate::wishes::Wishes;
 
-/// Entries that are held before they are committed: a stream may be endless, memory is not.
+/// Records that are held before they are committed: a stream may be endless, memory is not.
 const PIECE: usize = 5000;
 const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Reads a shipment to its end. The reply says what is on disk.
-pub(crate) async fn receive(store: &Store, mut parts: Streaming<ShipRequest>) -> Result<ShipResponse, Status> {
-    let Some(Part::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
-        return Err(Error::HeaderExpected.into());
-    };
-    let mut piece = Piece::new(store, header)?;
-    while let Some(message) = parts.message().await? {
-        match message.part {
-            Some(Part::Batch(batch)) => {
-                for record in batch.records {
-                    piece.add(Entry::record(piece.source.clone(), record)).await?;
+/// What a stream should hold at most.
+const MOST_RECORDS: u32 = 5000;
+
+/// What producers are asked to wait while appends queue: about what the disk needs for those that wait.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The list travels in the reply; what is wrong with a thousand is wrong with the rest.
+const MOST_REFUSED: usize = 1000;
+
+/// Takes shipments.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake {
+    pub(crate) store: Store,
+    pub(crate) speakers: Arc<Speakers>,
+    pub(crate) wishes: Arc<Wishes>,
+}
+
+impl Intake {
+    /// Reads a shipment to its end. The reply says what is on disk.
+    pub(crate) async fn receive(&self, mut parts: Streaming<ShipRequest>) -> Result<ShipResponse, Status> {
+        let Some(Part::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
+            return Err(Error::HeaderExpected.into());
+        };
+        let mut piece = Piece::new(self, header)?;
+        while let Some(message) = parts.message().await? {
+            match message.part {
+                Some(Part::Batch(batch)) => {
+                    for record in batch.records {
+                        piece.add(record).await?;
+                    }
                 }
+                Some(Part::Header(_)) => return Err(Error::HeaderExpected.into()),
+                None => {}
             }
-            Some(Part::Gap(gap)) => piece.add(Entry::gap(piece.source.clone(), &gap)).await?,
-            Some(Part::Header(_)) => return Err(Error::HeaderExpected.into()),
-            None => {}
         }
+        piece.commit().await?;
+        let hints = self.hints(&piece.source);
+        let Stored { acknowledged, stored, duplicates, first_offset, last_offset } = piece.total;
+        Ok(ShipResponse {
+            acknowledged_sequence: acknowledged,
+            stored,
+            duplicates,
+            refused: piece.refused,
+            first_offset,
+            last_offset,
+            hints: Some(hints),
+        })
     }
-    piece.commit().await?;
-    let Stored { acknowledged, stored, duplicates } = piece.total;
-    Ok(ShipResponse { acknowledged_sequence: acknowledged, stored, duplicates, refused: piece.refused })
+
+    /// Stores what this very process logged.
+    pub(crate) async fn keep(&self, source: Arc<Source>, records: Vec<LogRecord>) -> Result<(), Error> {
+        let now = entry::now();
+        self.speakers.heard(&source, Some(now), now);
+        let stored = self.store.append(source.clone(), records).await?;
+        self.speakers.stored(&source, stored.stored, now);
+        Ok(())
+    }
+
+    fn hints(&self, source: &Source) -> ShipHints {
+        let pause = self.store.is_pressed().then(|| duration_of(PAUSE));
+        ShipHints { pause, max_records: MOST_RECORDS, levels: self.wishes.of(&source.service) }
+    }
 }
 
-/// Stores what this very process logged.
-pub(crate) async fn keep_own(store: Store, identity: Identity, shipment: Arc<Shipment>) -> anyhow::Result<()> {
-    let instance = identity.instance().to_owned();
-    let source = Arc::new(Source::parse(identity.service().to_owned(), instance.clone(), instance, 1)?);
-    let entry = |parcel: &Parcel| match parcel {
-        Parcel::Record(record) => Entry::record(source.clone(), record.as_ref().clone()),
-        Parcel::Gap(gap) => Entry::gap(source.clone(), gap),
-    };
-    let entries = shipment.parcels.iter().map(entry).collect();
-    store.append(source.clone(), entries).await?;
-    Ok(())
-}
-
-/// Entries of one source that are not committed yet.
+/// Records of one source that are not committed yet.
 struct Piece<'a> {
-    store: &'a Store,
+    intake: &'a Intake,
     source: Arc<Source>,
-    /// The number that the header announced, until the first entry has kept the promise.
+    /// The number that the header announced, until the first record has kept the promise.
     announced: Option<u64>,
-    entries: Vec<Entry>,
+    records: Vec<LogRecord>,
     bytes: usize,
     total: Stored,
     refused: Vec<RefusedRecord>,
 }
 
 impl<'a> Piece<'a> {
-    fn new(store: &'a Store, header: ShipHeader) -> Result<Self, Error> {
+    fn new(intake: &'a Intake, header: ShipHeader) -> Result<Self, Error> {
+        let sent = entry::nanoseconds(header.sent.as_ref());
         let announced = Some(header.first_sequence);
         let source = Source::parse(header.service, header.instance_id, header.producer, header.incarnation)?;
-        let (entries, refused, total) = (Vec::new(), Vec::new(), Stored::default());
-        Ok(Self { store, source: Arc::new(source), announced, entries, bytes: 0, total, refused })
+        let source = Arc::new(Source { last_words: header.last_words, ..source });
+        intake.speakers.heard(&source, sent, entry::now());
+        let (records, refused, total) = (Vec::new(), Vec::new(), Stored::default());
+        Ok(Self { intake, source, announced, records, bytes: 0, total, refused })
     }
 
-    async fn add(&mut self, entry: Entry) -> Result<(), Error> {
-        let sequence = entry.record.sequence;
+    async fn add(&mut self, record: LogRecord) -> Result<(), Error> {
+        let sequence = record.sequence;
         if let Some(announced) = self.announced.take()
             && announced != sequence
         {
-            let description = format!("must be that of the first record or gap, {sequence}");
+            let description = format!("must be that of the first record, {sequence}");
             return Err(Error::InvalidField { field: "first_sequence", description });
         }
-        if sequence == 0 || entry.span == 0 {
-            let reason = "a record has a sequence number above 0, and a gap says how much is lost".to_owned();
-            // The list travels in the reply; what is wrong with a thousand is wrong with the rest.
-            if self.refused.len() < 1000 {
+        if sequence == 0 || entry::span(&record) == 0 {
+            let reason = "a record has a sequence number above 0, and a gap record says how much is lost".to_owned();
+            if self.refused.len() < MOST_REFUSED {
                 self.refused.push(RefusedRecord { sequence, reason });
             }
             return Ok(());
         }
-        self.bytes += entry.weight();
-        self.entries.push(entry);
-        if self.entries.len() >= PIECE || self.bytes >= PIECE_BYTES {
+        self.bytes += weight(&record);
+        self.records.push(record);
+        if self.records.len() >= PIECE || self.bytes >= PIECE_BYTES {
             self.commit().await?;
         }
         Ok(())
     }
 
+    /// Also without records, to learn how far the producer is stored.
     async fn commit(&mut self) -> Result<(), Error> {
-        let stored = self.store.append(self.source.clone(), std::mem::take(&mut self.entries)).await?;
+        let records = std::mem::take(&mut self.records);
+        let lost: Vec<LevelCount> = records.iter().flat_map(|record| record.lost.iter().copied()).collect();
+        let stored = self.intake.store.append(self.source.clone(), records).await?;
+        self.intake.speakers.stored(&self.source, stored.stored, entry::now());
+        if stored.duplicates == 0 {
+            self.intake.speakers.lost(&self.source, &lost);
+        }
         self.bytes = 0;
-        self.total.acknowledged = stored.acknowledged;
-        self.total.stored += stored.stored;
-        self.total.duplicates += stored.duplicates;
+        let total = &mut self.total;
+        total.acknowledged = stored.acknowledged;
+        total.stored += stored.stored;
+        total.duplicates += stored.duplicates;
+        if stored.stored > 0 {
+            total.last_offset = stored.last_offset;
+            if total.first_offset == 0 {
+                total.first_offset = stored.first_offset;
+            }
+        }
         Ok(())
     }
 }

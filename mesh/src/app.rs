@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
+use proto::logs::LogRecord;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,11 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::joined::Mesh;
 use crate::layers::{self, Inbound, Layers, Limit, Staged, Standard};
-use crate::levels::Levels;
-use crate::outbox::{Outbox, Shipment};
+use crate::logging::Logging;
+use crate::outbox::Outbox;
 use crate::registration::{Registration, Sign};
 use crate::server::{self, Door, Ends, Services};
-use crate::shipping::{LAST_WORDS, LOGSVC, Shipper};
+use crate::shipping::{LOGSVC, Left, Shipper, Shipping};
 use crate::spans::{Exporter, Pages};
 use crate::task;
 use crate::vegas::Limits;
@@ -31,6 +32,7 @@ mod life;
 mod signals;
 
 pub use life::run;
+pub use signals::interrupted;
 
 /// What requests in flight may take once the process stops.
 const DRAIN_BUDGET: Duration = Duration::from_secs(5);
@@ -46,6 +48,8 @@ pub struct App {
     /// What is being started, for the words of a start that fails or hangs.
     starting: Option<&'static str>,
     last_step: Instant,
+    /// Cancelled when the process cannot go on.
+    broken: CancellationToken,
 }
 
 struct StopStep {
@@ -60,22 +64,42 @@ impl std::fmt::Debug for StopStep {
 }
 
 impl App {
-    fn new(identity: Identity, config: Config, (levels, outbox): (Option<Levels>, Arc<Outbox>)) -> Self {
+    fn new(identity: Identity, config: Config, logging: &Logging) -> Self {
         let about = About {
             identity,
             graph: Arc::default(),
             stats: Arc::default(),
-            levels,
+            levels: logging.levels.clone(),
             stopping: CancellationToken::new(),
         };
-        Self { config, about, outbox, spans: None, steps: Vec::new(), starting: None, last_step: Instant::now() }
+        let outbox = logging.outbox.clone();
+        Self {
+            config,
+            about,
+            outbox,
+            spans: None,
+            steps: Vec::new(),
+            starting: None,
+            last_step: Instant::now(),
+            broken: CancellationToken::new(),
+        }
     }
 
     /// Joins the mesh through the registry at these addresses; log records start to travel.
     ///
     /// Never waits: the registry and the log service may come later, or come back.
     pub fn join(&mut self, registry: &[String]) -> Mesh {
-        match Shipper::start(self.identity().clone(), registry.to_vec(), self.outbox.clone()) {
+        let addresses = registry.to_vec();
+        let join =
+            move |identity| Mesh::new(Origin::of(identity), &addresses).channel(LOGSVC, proto::logs::DESCRIPTORS);
+        let shipping = Shipping {
+            identity: self.identity().clone(),
+            join: Box::new(join),
+            outbox: self.outbox.clone(),
+            levels: self.about.levels.clone(),
+            spool: self.config.spool(),
+        };
+        match Shipper::start(shipping) {
             Ok(shipper) => {
                 self.about.graph.needs(LOGSVC);
                 self.on_stop("log shipping", ship_last_words(shipper));
@@ -100,13 +124,17 @@ impl App {
 
     /// Hands the records of this process to `keep` instead of shipping them.
     ///
-    /// A shipment that could not be kept is handed over again a second later.
+    /// They come in the order of their sequence, from 1, with the places where some were lost;
+    /// what could not be kept is handed over again a second later. So that keeping a record
+    /// never makes another, what the libraries below gRPC say below WARN is only shown, and
+    /// everything else below WARN is bounded to 1,000 a second.
     pub fn keep_logs<K, F>(&mut self, keep: K)
     where
-        K: Fn(Arc<Shipment>) -> F + Send + 'static,
+        K: Fn(Vec<LogRecord>) -> F + Send + 'static,
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let outbox = self.outbox.clone();
+        outbox.feed_own_log();
         self.spawn("own log", move |stop| keep_until(outbox, keep, stop));
     }
 
@@ -139,6 +167,13 @@ impl App {
             token.cancel();
             Ok(running.await?)
         });
+    }
+
+    /// Ends the process, in order and with exit code 1, once `broken` is cancelled: it cannot keep its promises.
+    ///
+    /// Whoever cancels it says why.
+    pub fn end_when(&mut self, broken: CancellationToken) {
+        self.broken = broken;
     }
 
     /// The layers that every request of this process passes; a service may add its own inside of them.
@@ -267,33 +302,46 @@ impl App {
 }
 
 async fn ship_last_words(shipper: Shipper) -> anyhow::Result<()> {
-    match tokio::time::timeout(LAST_WORDS, shipper.stop()).await {
-        Ok(0) => Ok(()),
-        Ok(1) => anyhow::bail!("the last log record did not reach the log service"),
-        Ok(left) => anyhow::bail!("the last {left} log records did not reach the log service"),
-        Err(_) => anyhow::bail!("the log service did not take the last log records in time"),
+    match shipper.stop().await {
+        Left { records: 0, .. } => {}
+        Left { records, spooled: true } => {
+            tracing::info!("{} in the spool for the next start", counted(records, "waits", "wait"));
+        }
+        Left { records, spooled: false } => {
+            anyhow::bail!("{} not reach the log service", counted(records, "did", "did"))
+        }
     }
+    Ok(())
+}
+
+fn counted(records: u64, one: &str, many: &str) -> String {
+    if records == 1 { format!("the last log record {one}") } else { format!("the last {records} log records {many}") }
 }
 
 async fn keep_until<K, F>(outbox: Arc<Outbox>, keep: K, stop: CancellationToken)
 where
-    K: Fn(Arc<Shipment>) -> F,
+    K: Fn(Vec<LogRecord>) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
     loop {
         tokio::select! {
             () = outbox.filled() => {}
-            () = stop.cancelled() => if outbox.is_empty() { return },
+            // What was lost at the end of a burst has no record after it that would declare it.
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stop.cancelled() => {}
         }
-        let shipment = Arc::new(outbox.take());
-        while keep(shipment.clone()).await.is_err() {
-            if stop.is_cancelled() {
-                return;
+        let chunks = outbox.take_with_gap().chunks;
+        if chunks.is_empty() && stop.is_cancelled() {
+            return;
+        }
+        for chunk in chunks {
+            while keep(chunk.decode()).await.is_err() {
+                if stop.is_cancelled() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        if let Some(shipment) = Arc::into_inner(shipment) {
-            outbox.settle(shipment);
+            outbox.settle(chunk.bytes().len());
         }
     }
 }

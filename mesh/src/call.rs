@@ -91,6 +91,12 @@ impl Call {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    /// Looks at the call that this task works for, if any, without a share in it: for what happens often.
+    pub(crate) fn peek(look: impl FnOnce(&Self)) {
+        // Outside of a call there is nothing to look at.
+        let _outside = CURRENT.try_with(look);
+    }
+
     /// Runs `work` so that its outbound calls and log records belong to this call.
     pub async fn scope<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await

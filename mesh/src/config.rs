@@ -2,8 +2,10 @@
 //!
 //! Only the registry's address is configuration; everything else is discovered.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
@@ -45,6 +47,14 @@ pub struct Config {
     #[arg(long, env = "RUNDOO_LOG", default_value = "info", value_name = "LEVELS")]
     pub log: Targets,
 
+    /// Where log records wait on disk while the log service is away; nowhere when it is empty
+    #[arg(long, env = "RUNDOO_SPOOL", default_value = "data/spool", value_name = "FOLDER")]
+    pub spool: OsString,
+
+    /// What may wait there, in bytes; beyond it the least important records are lost first
+    #[arg(long, env = "RUNDOO_SPOOL_BYTES", default_value = "268435456", value_name = "BYTES")]
+    pub spool_bytes: u64,
+
     /// Calls a second that one calling service may make to this process; as many as it likes when it is left out
     #[arg(long, env = "RUNDOO_RATE_LIMIT", value_name = "CALLS")]
     pub rate_limit: Option<NonZeroU32>,
@@ -60,6 +70,21 @@ pub struct Config {
     /// Stop when standard input ends: whoever started this process is gone then
     #[arg(long, env = "RUNDOO_STOP_ON_EOF", hide = true)]
     pub stop_on_eof: bool,
+}
+
+impl Config {
+    /// Where log records wait while the log service is away, if anywhere.
+    pub(crate) fn spool(&self) -> Option<SpoolAt> {
+        let folder = PathBuf::from(&self.spool);
+        (!self.spool.is_empty()).then_some(SpoolAt { folder, most_bytes: self.spool_bytes })
+    }
+}
+
+/// Where log records wait, and how much of them.
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolAt {
+    pub(crate) folder: PathBuf,
+    pub(crate) most_bytes: u64,
 }
 
 /// Where the registry is; a client subcommand flattens it too.
@@ -98,7 +123,24 @@ fn parse_address(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Options {
+        #[command(flatten)]
+        mesh: Config,
+    }
+
+    #[test]
+    fn a_spool_without_a_name_is_none() {
+        let spool = |arguments: &[&str]| Options::parse_from([&["test"], arguments].concat()).mesh.spool();
+
+        assert!(spool(&["--spool", ""]).is_none());
+        let small = spool(&["--spool", "here", "--spool-bytes", "9"]).unwrap();
+        assert_eq!((small.folder.as_path(), small.most_bytes), ("here".as_ref(), 9));
+    }
 
     #[test]
     fn an_address_has_a_host_and_a_port() {

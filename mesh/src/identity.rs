@@ -43,6 +43,11 @@ impl Identity {
         self.0.boot_nonce
     }
 
+    /// Rises with each start of the process, on a clock that does not go back: microseconds since 1970.
+    pub fn incarnation(&self) -> u64 {
+        u64::try_from(self.0.started.as_microsecond()).unwrap_or(1)
+    }
+
     /// When the process started.
     pub fn started(&self) -> jiff::Timestamp {
         self.0.started

@@ -1,81 +1,91 @@
 //! What a process says: to its terminal, and into the outbox for the log service.
 
-use std::fmt::Write as _;
-use std::io::IsTerminal as _;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use proto::logs::{Field, Level, LogRecord};
-use tracing::field::Visit;
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::call::Call;
 use crate::levels::Levels;
 use crate::outbox::Outbox;
+use crate::record;
+use crate::terminal::{self, Terminal};
 
 /// The target of events that are for the terminal only, such as heartbeats.
 pub const TERMINAL: &str = "terminal";
 
-/// Longer messages are cut, with a mark.
-const LONGEST_MESSAGE: usize = 256 * 1024;
+/// How long a panic waits until its record is safe: the process may be about to end.
+const PANIC_BUDGET: Duration = Duration::from_millis(100);
 
-/// More fields than this are left out, and what they weigh together is cut.
-const MOST_FIELDS: usize = 128;
-const FIELD_BYTES: usize = 64 * 1024;
+/// How long the end of a process waits for whoever reads its output.
+const FLUSH_BUDGET: Duration = Duration::from_secs(1);
 
-/// Sends every event to the terminal and, as a record, into the outbox.
-///
-/// Answers how to change the levels; nothing when this process logs already, as in a
-/// test of several services: the first one's logging stays.
-pub(crate) fn start(levels: &Targets, outbox: Arc<Outbox>) -> Option<Levels> {
-    let without_terminal = |levels: &Targets| levels.clone().with_target(TERMINAL, LevelFilter::OFF);
-    let (shown, shown_handle) = reload::Layer::new(levels.clone());
-    let (kept, kept_handle) = reload::Layer::new(without_terminal(levels));
-    let started = tracing_subscriber::registry()
-        .with(terminal().with_filter(shown))
-        .with(Shipped { outbox }.with_filter(kept))
-        .try_init();
-    log_panics();
-    started.ok()?;
-    let apply = move |levels: &Targets| {
-        shown_handle.reload(levels.clone()).is_ok() && kept_handle.reload(without_terminal(levels)).is_ok()
-    };
-    Some(Levels::new(levels.clone(), Box::new(apply)))
+/// The log of this process, as its other parts use it.
+#[derive(Debug)]
+pub(crate) struct Logging {
+    /// How to change the levels; nothing when this process logs already, as in a test of
+    /// several services: the first one's logging stays.
+    pub(crate) levels: Option<Levels>,
+    pub(crate) outbox: Arc<Outbox>,
+    terminal: Option<Terminal>,
+}
+
+impl Logging {
+    /// Sends every event to the terminal and, as a record, into the outbox.
+    pub(crate) fn start(levels: &Targets) -> Self {
+        let (terminal, outbox) = (Terminal::start(), Arc::<Outbox>::default());
+        let now = Arc::new(RwLock::new(levels.clone()));
+        let said = Said { levels: now.clone(), terminal: terminal.clone(), outbox: outbox.clone() };
+        let started = tracing_subscriber::registry().with(said).try_init();
+        log_panics(terminal.clone(), outbox.clone());
+        let apply = move |levels: &Targets| {
+            levels.clone_into(&mut now.write().unwrap_or_else(PoisonError::into_inner));
+            // Each event asks once whether it is enabled, and once more after this.
+            tracing::callsite::rebuild_interest_cache();
+            true
+        };
+        let levels = started.is_ok().then(|| Levels::new(levels.clone(), Box::new(apply)));
+        Self { levels, outbox, terminal: Some(terminal) }
+    }
+
+    /// A log that nobody writes into.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self { levels: None, outbox: Arc::default(), terminal: None }
+    }
+
+    /// Waits until everything is shown, a second at most.
+    pub(crate) fn flush(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.flush(FLUSH_BUDGET);
+        }
+    }
 }
 
 /// Sends events of WARN and above to the terminal only: for client subcommands.
 pub(crate) fn start_quietly() {
     let warnings = Targets::new().with_default(tracing::Level::WARN);
-    let _already_set = tracing_subscriber::registry().with(terminal().with_filter(warnings)).try_init();
-}
-
-fn terminal<S>() -> impl Layer<S>
-where
-    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
-    // A launcher that shows our output on its own terminal asks for colours this way.
-    let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
-    let coloured = forced || (std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    // A message is readable alone; its fields are for searching, in the log service's file.
+    // A message is readable alone; its fields are for searching.
     let message_only = tracing_subscriber::fmt::format::debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{value:?}"),
         _ => Ok(()),
     });
-    tracing_subscriber::fmt::layer()
+    let terminal = tracing_subscriber::fmt::layer()
         .compact()
         .fmt_fields(message_only)
-        .with_ansi(coloured)
+        .with_ansi(terminal::is_coloured())
         .with_timer(Clock)
-        .with_writer(std::io::stderr)
+        .with_writer(std::io::stderr);
+    let _already_set = tracing_subscriber::registry().with(terminal.with_filter(warnings)).try_init();
 }
 
-/// The time of day in UTC: the date is in the log service's file.
+/// The time of day in UTC: the date is in the log service.
 struct Clock;
 
 impl FormatTime for Clock {
@@ -86,91 +96,55 @@ impl FormatTime for Clock {
 }
 
 /// A panic is an ERROR record too, with where and in which thread it happened.
-fn log_panics() {
+///
+/// It is written through to the spool before anything else: a process that aborts says no more.
+fn log_panics(terminal: Terminal, outbox: Arc<Outbox>) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let words = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(panic.location = place, backtrace = %std::backtrace::Backtrace::force_capture(), "panicked: {words}");
+        let thread = std::thread::current();
+        let (thread, backtrace) = (thread.name().unwrap_or_default(), std::backtrace::Backtrace::force_capture());
+        tracing::error!(panic.location = place, panic.thread = thread, backtrace = %backtrace, "panicked: {words}");
+        outbox.wait_written(PANIC_BUDGET);
+        terminal.flush(PANIC_BUDGET);
         before(panic);
     }));
 }
 
-/// Turns events into records.
-struct Shipped {
+/// Encodes events once, for both.
+struct Said {
+    levels: Arc<RwLock<Targets>>,
+    terminal: Terminal,
     outbox: Arc<Outbox>,
 }
 
-impl<S: Subscriber> Layer<S> for Shipped {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut said = Said::default();
-        event.record(&mut said);
-        let call = Call::current();
-        self.outbox.put(LogRecord {
-            sequence: 0,
-            time: Some(now()),
-            level: level(*event.metadata().level()).into(),
-            target: event.metadata().target().to_owned(),
-            message: cut(said.message, LONGEST_MESSAGE),
-            fields: said.fields,
-            request_id: call.as_ref().map(|call| call.request_id().to_owned()).unwrap_or_default(),
-            trace_id: call.as_ref().map(Call::trace_id).unwrap_or_default(),
-        });
-    }
-}
-
-fn now() -> prost_types::Timestamp {
-    crate::timestamp(jiff::Timestamp::now())
-}
-
-fn level(level: tracing::Level) -> Level {
-    match level {
-        tracing::Level::TRACE => Level::Trace,
-        tracing::Level::DEBUG => Level::Debug,
-        tracing::Level::INFO => Level::Info,
-        tracing::Level::WARN => Level::Warn,
-        tracing::Level::ERROR => Level::Error,
-    }
-}
-
-fn cut(mut text: String, longest: usize) -> String {
-    if text.len() > longest {
-        let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-        text.push_str("… (cut)");
-    }
-    text
-}
-
-/// The message and the fields of an event, as text.
-#[derive(Default)]
-struct Said {
-    message: String,
-    fields: Vec<Field>,
-    field_bytes: usize,
-}
-
 impl Said {
-    fn add(&mut self, name: &str, value: String) {
-        if name == "message" {
-            self.message = value;
-        } else if self.fields.len() < MOST_FIELDS {
-            let value = cut(value, FIELD_BYTES.saturating_sub(self.field_bytes));
-            self.field_bytes += value.len();
-            self.fields.push(Field { name: name.to_owned(), value });
-        }
+    fn levels<R>(&self, ask: impl FnOnce(&Targets) -> R) -> R {
+        ask(&self.levels.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Visit for Said {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        let mut text = String::new();
-        // Writing to a String fails only when the value's own Debug does; then what came so far is said.
-        let _incomplete = write!(text, "{value:?}");
-        self.add(field.name(), text);
+impl<S: Subscriber> Layer<S> for Said {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.levels(|levels| Layer::<S>::register_callsite(levels, metadata))
     }
 
-    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-        self.add(field.name(), value.to_owned());
+    fn enabled(&self, metadata: &Metadata<'_>, context: Context<'_, S>) -> bool {
+        self.levels(|levels| Layer::<S>::enabled(levels, metadata, context))
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.levels(Layer::<S>::max_level_hint)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let (target, level) = (event.metadata().target(), *event.metadata().level());
+        record::encode(event, |record| {
+            self.terminal.show(record.shown);
+            if target != TERMINAL && self.outbox.wants(target, level) {
+                self.outbox.put(level, record.bytes);
+            }
+        });
     }
 }

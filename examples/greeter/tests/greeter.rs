@@ -66,6 +66,8 @@ impl Running {
             .env("GREETER_LISTEN", "127.0.0.1:0")
             .env("REGISTRY_LISTEN", "127.0.0.1:0")
             .env("RUNDOO_REGISTRY", registry)
+            // Nobody keeps the log here, and nothing of it is to stay behind.
+            .env("RUNDOO_SPOOL", "")
             // However the test ends, the pipe closes, and the program stops by itself.
             .env("RUNDOO_STOP_ON_EOF", "true")
             .env_remove("CLICOLOR_FORCE")

@@ -4,7 +4,6 @@
 //! and says so in a sentence.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,8 +12,7 @@ use super::App;
 use super::signals::Signals;
 use crate::config::Settings;
 use crate::identity::Identity;
-use crate::logging;
-use crate::outbox::Outbox;
+use crate::logging::Logging;
 
 /// What starting may take, all steps together; with what does not wait it is milliseconds.
 const START_BUDGET: Duration = Duration::from_secs(15);
@@ -46,21 +44,21 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(live(service, config, wire));
+    let logging = Logging::start(&config.mesh().log);
+    let code = runtime.block_on(live(service, config, (&logging, wire)));
     // A blocking call that hangs must not keep a stopped process alive.
     runtime.shutdown_background();
+    logging.flush();
     code
 }
 
-async fn live<C, W>(service: &'static str, config: C, wire: W) -> ExitCode
+async fn live<C, W>(service: &'static str, config: C, (logging, wire): (&Logging, W)) -> ExitCode
 where
     C: Settings,
     W: AsyncFnOnce(&mut App, C) -> anyhow::Result<()>,
 {
-    let outbox = Arc::<Outbox>::default();
-    let levels = logging::start(&config.mesh().log, outbox.clone());
     let identity = Identity::new(service, config.version());
-    let mut app = App::new(identity, config.mesh().clone(), (levels, outbox));
+    let mut app = App::new(identity, config.mesh().clone(), logging);
     let mut signals = match Signals::listen(app.config.stop_on_eof) {
         Ok(signals) => signals,
         Err(error) => {
@@ -72,9 +70,13 @@ where
     let code = match &start {
         Start::Up => {
             tracing::info!("{} is up", app.identity());
-            signals.next().await;
+            let broken = app.broken.clone();
+            let code = tokio::select! {
+                () = signals.next() => ExitCode::SUCCESS,
+                () = broken.cancelled() => ExitCode::FAILURE,
+            };
             tracing::info!("stopping");
-            ExitCode::SUCCESS
+            code
         }
         Start::CalledOff => {
             tracing::info!("told to stop during the start{}", app.undoing());

@@ -41,6 +41,15 @@ impl Signals {
     }
 }
 
+/// Resolves at Ctrl-C: for client subcommands that follow something until they are told to end.
+pub async fn interrupted() {
+    match signal(SignalKind::interrupt()) {
+        Ok(mut interrupt) => drop(interrupt.recv().await),
+        // Then the signal ends the process by itself.
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Reads standard input to its end on a thread of its own: a blocking read has no other home.
 fn watch_input() -> std::io::Result<oneshot::Receiver<()>> {
     let (end, ended) = oneshot::channel();

@@ -18,7 +18,7 @@ type Stopped = Arc<Mutex<Vec<&'static str>>>;
 
 fn app() -> (App, Stopped) {
     let config = Options::parse_from(["test"]).mesh;
-    let app = App::new(Identity::new("test", "1.0.0"), config, (None, Arc::default()));
+    let app = App::new(Identity::new("test", "1.0.0"), config, &Logging::none());
     (app, Stopped::default())
 }
 

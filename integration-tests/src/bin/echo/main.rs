@@ -6,8 +6,8 @@
 
 use harness::specimen::plain::specimen_service_server::{SpecimenService, SpecimenServiceServer};
 use harness::specimen::{
-    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, ReportRequest, ReportResponse,
-    WriteRequest, WriteResponse,
+    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse, ReportRequest,
+    ReportResponse, WriteRequest, WriteResponse,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
@@ -42,6 +42,10 @@ impl SpecimenService for Echo {
 
     async fn gather(&self, _: Request<Streaming<GatherRequest>>) -> Result<Response<GatherResponse>, Status> {
         Ok(Response::new(GatherResponse::default()))
+    }
+
+    async fn log(&self, _: Request<LogRequest>) -> Result<Response<LogResponse>, Status> {
+        Ok(Response::new(LogResponse::default()))
     }
 
     async fn report(&self, _: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {

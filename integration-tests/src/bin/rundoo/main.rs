@@ -8,7 +8,6 @@ use clap::Parser as _;
 mod bench;
 mod call;
 mod demo;
-mod logs;
 mod new_service;
 mod reset;
 mod say;
@@ -22,8 +21,6 @@ enum Command {
     Up(up::Arguments),
     /// Call any method with JSON, as grpcurl does
     Call(call::Arguments),
-    /// Show the log as it grows
-    Logs(logs::Arguments),
     /// Show in a minute what happens when a service dies
     Demo,
     /// Lay down a new service: its files, and a test that passes
@@ -47,7 +44,6 @@ fn main() -> ExitCode {
         match command {
             Command::Up(arguments) => up::run(arguments).await,
             Command::Call(arguments) => call::run(arguments).await,
-            Command::Logs(arguments) => logs::run(arguments).await,
             Command::Demo => demo::run().await,
             Command::NewService(arguments) => new_service::run(&arguments),
             Command::Bench(arguments) => bench::run(arguments).await,

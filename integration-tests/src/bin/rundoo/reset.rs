@@ -18,8 +18,9 @@ pub(crate) struct Arguments {
     yes: bool,
 }
 
-/// What the services write into the folder; nothing else is deleted.
-const OURS: [&str; 2] = ["app.log", "products.db"];
+/// What the services write into the folder, files and folders; nothing else is deleted.
+const FILES: [&str; 2] = ["app.log", "products.db"];
+const FOLDERS: [&str; 2] = ["logs", "spool"];
 
 /// Asks, then empties.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -38,7 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     for file in &files {
-        std::fs::remove_file(file).with_context(|| format!("could not delete {}", file.display()))?;
+        let removed = if file.is_dir() { std::fs::remove_dir_all(file) } else { std::fs::remove_file(file) };
+        removed.with_context(|| format!("could not delete {}", file.display()))?;
     }
     println!("{} is empty", folder.display());
     Ok(ExitCode::SUCCESS)
@@ -54,7 +56,8 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_file() && OURS.iter().any(|ours| name.starts_with(ours)) {
+        let is_our_file = path.is_file() && FILES.iter().any(|ours| name.starts_with(ours));
+        if is_our_file || (path.is_dir() && FOLDERS.contains(&name.as_str())) {
             found.push(path);
         }
     }

@@ -4,16 +4,19 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use harness::specimen::specimen_service_server::SpecimenService;
 use harness::specimen::{
-    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, ReportRequest, ReportResponse,
-    Task, WriteRequest, WriteResponse,
+    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse, ReportRequest,
+    ReportResponse, Task, WriteRequest, WriteResponse,
 };
 use mesh::Call;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status, Streaming};
+
+/// Events that are due in less than this are logged at once.
+const PACE: Duration = Duration::from_millis(5);
 
 /// Does what it is told.
 #[derive(Debug)]
@@ -138,11 +141,32 @@ impl SpecimenService for Specimen {
         Ok(Response::new(GatherResponse { count }))
     }
 
+    async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogResponse>, Status> {
+        mesh::spawn("events", log(request.into_inner()));
+        Ok(Response::new(LogResponse {}))
+    }
+
     async fn report(&self, _: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
         Ok(Response::new(ReportResponse {
             begun: self.counts.begun.load(Ordering::Relaxed),
             dropped: self.counts.dropped.load(Ordering::Relaxed),
             writes: self.writes.lock().unwrap_or_else(PoisonError::into_inner).len() as u64,
         }))
+    }
+}
+
+/// Logs, some every few milliseconds, so that the rate is kept whatever the timer can do.
+async fn log(request: LogRequest) {
+    let LogRequest { name, count, per_second, padding } = request;
+    let (began, padding) = (Instant::now(), "x".repeat(padding as usize));
+    for number in 1..=count {
+        if per_second > 0 {
+            let due = Duration::from_secs_f64(f64::from(number) / f64::from(per_second));
+            let left = due.saturating_sub(began.elapsed());
+            if left > PACE {
+                tokio::time::sleep(left).await;
+            }
+        }
+        tracing::info!(event.name = name, event.number = number, "event {number} of {name}{padding}");
     }
 }

@@ -46,6 +46,8 @@ impl Lab {
                 .set("REGISTRY_LISTEN", registry)
                 .set("LOGSVC_LISTEN", loopback(0))
                 .set("LOGSVC_FILE", "data/app.log")
+                .set("LOGSVC_DATA", "data/logs")
+                .set("RUNDOO_SPOOL", "data/spool")
         };
         let mut services = [program("logsvc").start()?, program("registry").start()?];
         for service in &mut services {
@@ -71,7 +73,10 @@ impl Lab {
     }
 
     async fn launch(&self, program: Program, settings: &[Setting]) -> anyhow::Result<Specimen> {
-        let program = program.set("RUNDOO_REGISTRY", self.registry).set("RUNDOO_LOG", "info");
+        let program = program
+            .set("RUNDOO_REGISTRY", self.registry)
+            .set("RUNDOO_SPOOL", "data/spool")
+            .set("RUNDOO_LOG", "info");
         let program = settings.iter().fold(program, |program, (name, value)| program.set(name, value));
         let mut process = program.start()?;
         let address = process.address().await?;

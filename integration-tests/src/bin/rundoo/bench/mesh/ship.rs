@@ -47,6 +47,7 @@ fn shipment(producer: &str) -> Vec<ShipRequest> {
         first_sequence: 1,
         service: "bench".into(),
         instance_id: producer.to_owned(),
+        ..Default::default()
     };
     let time = Some(mesh::timestamp(jiff::Timestamp::now()));
     let record = |sequence| LogRecord {
