@@ -6,10 +6,15 @@
 
 use std::path::{Path, PathBuf};
 
+use tonic_prost_build::Builder;
+
 type Error = Box<dyn std::error::Error>;
 
-/// The packages, each behind the cargo feature of the same name.
+/// Our packages, each behind the cargo feature of the same name.
 const PACKAGES: [&str; 4] = ["logs", "mesh", "products", "registry"];
+
+/// The entrance to OTLP's packages, which are the standard's and stand behind the feature `otlp`.
+const OTLP: &str = "opentelemetry/proto/collector/logs/v1/logs_service.proto";
 
 /// Messages that a server sends to many at once, and the type that it sends them as.
 const ENCODED: [(&str, &str); 1] =
@@ -23,28 +28,23 @@ fn main() -> Result<(), Error> {
     println!("cargo::rerun-if-changed={}", root.join("rundoo").display());
     println!("cargo::rerun-if-changed={}", root.join("foreign").display());
     for package in PACKAGES {
-        let feature = format!("CARGO_FEATURE_{}", package.to_uppercase());
-        if std::env::var_os(feature).is_some() {
+        if is_wanted(package) {
             generate(&root, package)?;
         }
+    }
+    if is_wanted("otlp") {
+        generate_otlp(&root)?;
     }
     Ok(())
 }
 
 fn generate(root: &Path, package: &str) -> Result<(), Error> {
-    let mut compiler = protox::Compiler::new([root, &root.join("foreign")])?;
-    // Imports, or reflection could not resolve google/protobuf/*.proto.
-    compiler.include_source_info(true).include_imports(true);
-    compiler.open_file(root.join(format!("rundoo/{package}/v1/{package}.proto")))?;
-
     let out = PathBuf::from(variable("OUT_DIR")?);
+    let compiler = compile(root, &format!("rundoo/{package}/v1/{package}.proto"))?;
     std::fs::write(out.join(format!("{package}.bin")), compiler.encode_file_descriptor_set())?;
 
     // Google's HTTP rules are read from the descriptors, never as Rust types.
-    let configure = || {
-        let builder = tonic_prost_build::configure().emit_rerun_if_changed(false).codec_path("crate::codec::Codec");
-        builder.extern_path(".google.api", "()")
-    };
+    let configure = || configure().extern_path(".google.api", "()");
     configure().build_server(false).out_dir(&out).compile_fds(compiler.file_descriptor_set())?;
 
     // The server apart, so that what it sends to many may be a message that was encoded before.
@@ -62,6 +62,32 @@ fn generate(root: &Path, package: &str) -> Result<(), Error> {
     }
     server.out_dir(&servers).compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// Four packages that name each other: one tree of modules, as deep as the packages are.
+fn generate_otlp(root: &Path) -> Result<(), Error> {
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let compiler = compile(root, OTLP)?;
+    std::fs::write(out.join("otlp.bin"), compiler.encode_file_descriptor_set())?;
+    configure().include_file("otlp.rs").out_dir(&out).compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
+
+fn compile(root: &Path, file: &str) -> Result<protox::Compiler, Error> {
+    let mut compiler = protox::Compiler::new([root, &root.join("foreign")])?;
+    // Imports, or reflection could not resolve google/protobuf/*.proto.
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_file(file)?;
+    Ok(compiler)
+}
+
+fn configure() -> Builder {
+    tonic_prost_build::configure().emit_rerun_if_changed(false).codec_path("crate::codec::Codec")
+}
+
+/// Whether the cargo feature of this name is on.
+fn is_wanted(feature: &str) -> bool {
+    std::env::var_os(format!("CARGO_FEATURE_{}", feature.to_uppercase())).is_some()
 }
 
 /// What cargo tells a build script.

@@ -4,6 +4,7 @@ mod commands;
 mod crashes;
 mod disk;
 mod mirror;
+mod otlp;
 mod query;
 mod search;
 mod ship;

@@ -49,8 +49,16 @@ pub struct Config {
     pub keep_mib: u64,
 
     /// Blocks of a segment; for tests, which cannot fill large ones
-    #[arg(long, env = "LOGSVC_SEGMENT_BLOCKS", default_value = "128", hide = true, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "LOGSVC_SEGMENT_BLOCKS", default_value = "64", hide = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub segment_blocks: u16,
+
+    /// Hands every record on to this OTLP receiver, at least once; it goes on where it was
+    #[arg(long, env = "LOGSVC_FORWARD", value_name = "http://HOST:PORT")]
+    pub forward: Option<String>,
+
+    /// Copies each sealed segment there; for S3 the usual AWS_ variables say who may, and where else it is
+    #[arg(long, env = "LOGSVC_COPY_TO", value_name = "s3://BUCKET/PREFIX|file:///FOLDER")]
+    pub copy_to: Option<String>,
 
     /// Settings that every process shares.
     #[command(flatten)]

@@ -29,8 +29,10 @@ pub(crate) enum Error {
     Unreadable(String),
 }
 
-/// When a producer may try a full disk again, and a reader a busy service.
+/// When a producer may try a full disk again, or another process in the place of one that ends; and a
+/// reader a busy service.
 const DISK_RETRY: Duration = Duration::from_secs(1);
+const START_RETRY: Duration = Duration::from_secs(1);
 const BUSY_RETRY: Duration = Duration::from_millis(500);
 
 impl Error {
@@ -58,6 +60,7 @@ impl From<Error> for Status {
             Error::InvalidField { field, description } => refusal.field(field, description),
             Error::SequenceHole { expected } => refusal.metadata("expected", expected.to_string()),
             Error::DiskFull => refusal.retry_after(DISK_RETRY),
+            Error::StorageFailed | Error::Stopping => refusal.retry_after(START_RETRY),
             Error::Busy => refusal.retry_after(BUSY_RETRY),
             _ => refusal,
         }

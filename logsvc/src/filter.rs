@@ -16,7 +16,7 @@ use crate::store::tokens;
 
 mod rows;
 
-pub(crate) use rows::{Found, Read};
+pub(crate) use rows::Read;
 
 /// More names than these are no wish of a person.
 const MOST_NAMES: usize = 64;
@@ -147,10 +147,7 @@ impl Filter {
         self.fields.iter().all(has_field)
             && self.words.iter().all(has_word)
             && !self.without.iter().any(has_word)
-            && self
-                .substring
-                .as_ref()
-                .is_none_or(|finder| texts().any(|text| finder.find(text.as_bytes()).is_some()))
+            && self.substring.as_ref().is_none_or(|finder| texts().any(|text| finder.find(text.as_bytes()).is_some()))
     }
 
     fn hashes_of(&self, substring: &str) -> Vec<u64> {
@@ -216,7 +213,10 @@ fn read_words(field: &'static str, texts: &[String]) -> Result<Vec<Word>, Error>
         return Err(invalid(field, "must be at most 32 words of 4096 bytes"));
     }
     if let Some(empty) = texts.iter().find(|text| tokens::words(text).next().is_none()) {
-        return Err(Error::InvalidField { field, description: format!("{empty:?} has no letter or digit to look for") });
+        return Err(Error::InvalidField {
+            field,
+            description: format!("{empty:?} has no letter or digit to look for"),
+        });
     }
     Ok(words.into_iter().map(Word::new).collect())
 }

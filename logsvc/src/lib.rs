@@ -20,6 +20,10 @@ mod service;
 mod line;
 mod mirror;
 pub mod commands;
+mod otlp;
+mod forward;
+mod copies;
+mod cause;
 mod error;
 #[cfg(test)]
 mod samples;
@@ -32,8 +36,11 @@ use anyhow::Context as _;
 use mesh::{App, Services, Sign};
 use proto::logs::log_service_server::LogServiceServer;
 
+use crate::copies::Copies;
 use crate::entry::Source;
+use crate::forward::{Feed, Forwarder};
 use crate::mirror::Mirror;
+use crate::otlp::Receiver;
 use crate::service::LogService;
 use crate::shipment::Intake;
 use crate::store::Store;
@@ -46,15 +53,14 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("could not open the log in {path}"))?;
     app.on_stop("log store", store.clone().close());
     app.end_when(store.failed());
-    let place = mirror::Place {
-        file: config.file.clone(),
-        cursor: config.data.join("mirror.cursor"),
-        limit: mirror::LIMIT,
-    };
+    let place =
+        mirror::Place { file: config.file.clone(), cursor: config.data.join("mirror.cursor"), limit: mirror::LIMIT };
     let read = store.clone();
     let mirror = Mirror::start(place, move |from, most| read.read(from, most), store.end())
         .context("could not start the mirror of the log")?;
     app.on_stop("app.log", mirror.close());
+    let forwarder = start_forwarding(app, &config, &store)?;
+    start_copies(app, &config, &store)?;
     let mesh = app.join_quietly(&config.mesh.registry.addresses);
 
     // What we are. Our own log goes to the same place, without a call to ourselves.
@@ -67,14 +73,49 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         let (own, source) = (own.clone(), source.clone());
         async move { Ok(own.keep(source, records).await?) }
     });
-    let service = LogService::new(intake, config.data, app.stopping());
+    let receiver = Receiver::new(intake.clone());
+    let service = LogService::new(intake, forwarder, config.data, app.stopping());
 
     // What we offer.
-    let services = Services::behind(app.inbound()).add(LogServiceServer::new(service), proto::logs::DESCRIPTORS);
+    let services = Services::behind(app.inbound())
+        .add(LogServiceServer::new(service), proto::logs::DESCRIPTORS)
+        .add(receiver, proto::otlp::DESCRIPTORS);
 
     // Open the door, then put up the sign.
     let door = app.listen(config.listen).await?;
     let sign = Sign::at(door.address());
     app.serve(door, services).await?;
     app.register(&mesh, sign)
+}
+
+/// Hands records on, if there is somebody to hand them on to.
+fn start_forwarding(app: &mut App, config: &Config, store: &Store) -> anyhow::Result<Option<Forwarder>> {
+    // Empty is as good as not set.
+    let Some(endpoint) = config.forward.clone().filter(|endpoint| !endpoint.is_empty()) else {
+        return Ok(None);
+    };
+    let identity = app.identity();
+    let own = Source::unsequenced(identity.service().to_owned(), identity.instance().to_owned());
+    let settings = forward::Settings { endpoint, folder: config.data.clone(), own };
+    let forwarder = Forwarder::start(settings, Feed::of(store)).context("could not start forwarding")?;
+    let running = forwarder.clone();
+    app.on_stop("forwarding", async move {
+        running.stop().await;
+        Ok(())
+    });
+    Ok(Some(forwarder))
+}
+
+/// Copies segments, if there is somewhere to copy them to.
+fn start_copies(app: &mut App, config: &Config, store: &Store) -> anyhow::Result<()> {
+    let Some(url) = config.copy_to.as_deref().filter(|url| !url.is_empty()) else {
+        return Ok(());
+    };
+    let store = store.clone();
+    let copies = Copies::start(url, Box::new(move || store.sealed()))?;
+    app.on_stop("segment copies", async move {
+        copies.stop().await;
+        Ok(())
+    });
+    Ok(())
 }

@@ -10,7 +10,20 @@ use crate::entry::{Entry, Source, normalise, timestamp};
 
 /// Words that are found in any case, next to others, and beyond ASCII.
 const WORDS: [&str; 14] = [
-    "created", "product", "Product", "PRODUCT", "2x4", "stud", "été", "ÉTÉ", "straße", "½", "a", "reproduct", "producté", "12",
+    "created",
+    "product",
+    "Product",
+    "PRODUCT",
+    "2x4",
+    "stud",
+    "été",
+    "ÉTÉ",
+    "straße",
+    "½",
+    "a",
+    "reproduct",
+    "producté",
+    "12",
 ];
 
 const BETWEEN: [&str; 7] = [" ", "-", "/", ": ", "\n", "→", " \u{1b}[31m"];
@@ -28,7 +41,9 @@ pub(crate) fn source(random: &mut Rng) -> Arc<Source> {
 
 /// Words with something between them.
 pub(crate) fn text(random: &mut Rng) -> String {
-    (0..random.usize(..6)).map(|_| format!("{}{}", WORDS[random.usize(..WORDS.len())], BETWEEN[random.usize(..BETWEEN.len())])).collect()
+    (0..random.usize(..6))
+        .map(|_| format!("{}{}", WORDS[random.usize(..WORDS.len())], BETWEEN[random.usize(..BETWEEN.len())]))
+        .collect()
 }
 
 /// One of the words.

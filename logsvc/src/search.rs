@@ -144,6 +144,11 @@ struct Searching<'a> {
 }
 
 impl Sink for Searching<'_> {
+    fn wanted(&self) -> usize {
+        let taken = usize::try_from(self.sent).unwrap_or(usize::MAX).saturating_add(self.rows.len());
+        self.page.saturating_sub(taken)
+    }
+
     fn take(&mut self, entry: Entry) -> ControlFlow<()> {
         self.last = Some(entry.offset..entry.offset + 1);
         self.bytes += weight(&entry.record);

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::entry::{self, Source};
 use crate::error::Error;
+use crate::forward::Forwarder;
 use crate::search::Search;
 use crate::shipment::Intake;
 use crate::statistics;
@@ -34,6 +35,7 @@ const MOST_SEARCHES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct LogService {
     intake: Intake,
+    forwarder: Option<Forwarder>,
     searches: Arc<Semaphore>,
     tails: Arc<()>,
     folder: PathBuf,
@@ -43,11 +45,12 @@ pub(crate) struct LogService {
 impl LogService {
     pub(crate) fn new(
         intake: Intake,
+        forwarder: Option<Forwarder>,
         folder: PathBuf,
-            stopping: CancellationToken,
+        stopping: CancellationToken,
     ) -> Self {
         let searches = Arc::new(Semaphore::new(MOST_SEARCHES));
-        Self { intake, searches, tails: Arc::default(), folder, stopping }
+        Self { intake, forwarder, searches, tails: Arc::default(), folder, stopping }
     }
 
     /// A place among the searches that run.
@@ -116,7 +119,7 @@ impl Contract for LogService {
         Ok(Response::new(GetStatisticsResponse {
             storage: Some(storage),
             speakers: self.intake.speakers.list(entry::now()),
-            forwarding: None,
+            forwarding: self.forwarder.as_ref().map(Forwarder::status),
         }))
     }
 

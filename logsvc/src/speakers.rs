@@ -89,7 +89,11 @@ impl Speakers {
         let known = self.lock();
         let mut speakers: Vec<_> = known.iter().collect();
         speakers.sort_by(|(one, a), (other, b)| b.heard.cmp(&a.heard).then(one.cmp(other)));
-        speakers.into_iter().take(MOST_TOLD).map(|((service, instance), known)| known.told(service, instance, now)).collect()
+        speakers
+            .into_iter()
+            .take(MOST_TOLD)
+            .map(|((service, instance), known)| known.told(service, instance, now))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Known>> {

@@ -13,6 +13,7 @@ use proto::logs::LogRecord;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::copies::SealedFile;
 use crate::entry::{Source, weight};
 use crate::error::Error;
 
@@ -32,7 +33,9 @@ mod verify;
 mod wal;
 mod writer;
 
-pub(crate) use block::{Block, Column, Fields, Ids, Meta, Summary, Text};
+#[cfg(test)]
+pub(crate) use block::Block;
+pub(crate) use block::{Column, Fields, Ids, Meta, Summary, Text};
 use condition::Condition;
 pub(crate) use disk::Disk;
 use disk::RealDisk;
@@ -46,7 +49,7 @@ use head::Head;
 
 /// Appends that wait for the disk, in number and by what they weigh; more wait in their callers.
 const WAITING: usize = 1024;
-const WAITING_KIB: u32 = 32 * 1024;
+const WAITING_KIB: u32 = 16 * 1024;
 
 /// The disk of this machine.
 pub(crate) fn real() -> Arc<dyn Disk> {
@@ -143,6 +146,17 @@ impl Store {
     /// Tells of each commit the offset after its last record.
     pub(crate) fn end(&self) -> watch::Receiver<u64> {
         self.head.end()
+    }
+
+    /// The sealed segments that there are now, as files.
+    pub(crate) fn sealed(&self) -> Vec<SealedFile> {
+        let file = |segment: &Arc<Segment>| SealedFile {
+            name: segment.name().to_owned(),
+            path: segment.path_in(&self.segments),
+            first_offset: segment.first_offset(),
+            bytes: segment.bytes(),
+        };
+        self.view().segments().iter().map(file).collect()
     }
 
     /// How the store is doing.

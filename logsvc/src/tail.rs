@@ -161,6 +161,10 @@ struct Looking {
 }
 
 impl Sink for Looking {
+    fn wanted(&self) -> usize {
+        self.left
+    }
+
     fn take(&mut self, entry: Entry) -> ControlFlow<()> {
         self.found = entry.offset;
         self.left -= 1;
@@ -179,6 +183,10 @@ struct Received {
 }
 
 impl Sink for Received {
+    fn wanted(&self) -> usize {
+        usize::MAX
+    }
+
     fn take(&mut self, entry: Entry) -> ControlFlow<()> {
         if entry.received < self.time {
             return ControlFlow::Continue(());

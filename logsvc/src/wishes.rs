@@ -34,9 +34,9 @@ impl Wishes {
         }
         let duration = match request.duration {
             None => USUAL,
-            Some(duration) => {
-                mesh::from_duration(&duration).ok_or_else(|| invalid("duration", "must be a positive duration"))?.min(LONGEST)
-            }
+            Some(duration) => mesh::from_duration(&duration)
+                .ok_or_else(|| invalid("duration", "must be a positive duration"))?
+                .min(LONGEST),
         };
         let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -58,3 +58,20 @@ pub mod mesh {
     /// The `domain` of this package's `google.rpc.ErrorInfo`.
     pub const DOMAIN: &str = "mesh.rundoo";
 }
+
+/// OTLP, as far as it is about log records: how OpenTelemetry's SDKs and collectors send them.
+#[cfg(feature = "otlp")]
+pub mod otlp {
+    #[allow(missing_docs, reason = "a module per part of the standard's package names")]
+    mod generated {
+        include!(concat!(env!("OUT_DIR"), "/otlp.rs"));
+    }
+
+    pub use generated::opentelemetry::proto::collector::logs::v1 as collector;
+    pub use generated::opentelemetry::proto::common::v1 as common;
+    pub use generated::opentelemetry::proto::logs::v1 as logs;
+    pub use generated::opentelemetry::proto::resource::v1 as resource;
+
+    /// The encoded descriptor set of the four packages.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/otlp.bin"));
+}

@@ -23,8 +23,7 @@ impl Census {
         let services: std::collections::BTreeSet<String> =
             producers.iter().map(|producer| producer.service().to_owned()).collect();
         let filter = Filter { services: services.into_iter().collect(), from_offset: self.end, ..Default::default() };
-        let known: BTreeMap<&str, &&Producer> =
-            producers.iter().map(|producer| (producer.name(), producer)).collect();
+        let known: BTreeMap<&str, &&Producer> = producers.iter().map(|producer| (producer.name(), producer)).collect();
         let mut last = self.end;
         let snapshot = reading::each_page(client, filter, |page| {
             for row in page {

@@ -158,12 +158,7 @@ impl Crowd {
 }
 
 /// Says some records, ships until that worked, and so on.
-async fn ship(
-    producer: Arc<Mutex<Producer>>,
-    mut client: Client,
-    mut random: Rng,
-    plan: Plan,
-) -> anyhow::Result<()> {
+async fn ship(producer: Arc<Mutex<Producer>>, mut client: Client, mut random: Rng, plan: Plan) -> anyhow::Result<()> {
     loop {
         let mut producer = producer.lock().await;
         if producer.pending() < MOST_PENDING {

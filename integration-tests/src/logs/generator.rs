@@ -16,15 +16,50 @@ const FATAL_IN: u32 = 20_000;
 
 /// Words that messages are made of, as a store's catalogue has them.
 const WORDS: [&str; 32] = [
-    "hinge", "screw", "stud", "elbow", "primer", "drywall", "copper", "galvanized", "washer", "hammer", "level",
-    "bracket", "lumber", "plywood", "adhesive", "sealant", "fitting", "valve", "anchor", "rivet", "shingle", "gutter",
-    "insulation", "caulk", "trowel", "mortar", "grout", "faucet", "socket", "conduit", "breaker", "dowel",
+    "hinge",
+    "screw",
+    "stud",
+    "elbow",
+    "primer",
+    "drywall",
+    "copper",
+    "galvanized",
+    "washer",
+    "hammer",
+    "level",
+    "bracket",
+    "lumber",
+    "plywood",
+    "adhesive",
+    "sealant",
+    "fitting",
+    "valve",
+    "anchor",
+    "rivet",
+    "shingle",
+    "gutter",
+    "insulation",
+    "caulk",
+    "trowel",
+    "mortar",
+    "grout",
+    "faucet",
+    "socket",
+    "conduit",
+    "breaker",
+    "dowel",
 ];
 
 /// Parts of programs that speak.
 const TARGETS: [&str; 8] = [
-    "productsvc::store", "productsvc::service", "mesh::channel::attempts", "mesh::layers::limit", "portal::pages::list",
-    "registry::leases", "orders::checkout", "orders::payment::client",
+    "productsvc::store",
+    "productsvc::service",
+    "mesh::channel::attempts",
+    "mesh::layers::limit",
+    "portal::pages::list",
+    "registry::leases",
+    "orders::checkout",
+    "orders::payment::client",
 ];
 
 /// What one instance of a service logs.

@@ -75,12 +75,8 @@ pub(super) async fn each_page(
     filter: Filter,
     mut take: impl FnMut(Vec<StoredRecord>) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
-    let mut request = QueryRequest {
-        filter: Some(filter),
-        order: Order::OldestFirst.into(),
-        page_size: PAGE,
-        ..Default::default()
-    };
+    let mut request =
+        QueryRequest { filter: Some(filter), order: Order::OldestFirst.into(), page_size: PAGE, ..Default::default() };
     loop {
         let Found { rows, done, .. } = query(client, request.clone()).await?;
         anyhow::ensure!(done.rows == rows.len() as u64, "{} rows came: {done:?}", rows.len());

@@ -80,7 +80,8 @@ async fn a_full_disk_refuses_and_keeps_everything_readable_and_goes_on_by_itself
     assert_eq!(stored(&mut client).await?, next - 1, "what was acknowledged is readable");
 
     std::fs::remove_file(ballast)?;
-    eventually("it goes on by itself", async || Ok(ship(&mut client.clone(), next, &[record(next, "after")]).await?)).await;
+    eventually("it goes on by itself", async || Ok(ship(&mut client.clone(), next, &[record(next, "after")]).await?))
+        .await;
     assert!(!storage(&mut client).await?.disk_full);
     node.kill().await?;
     node.launch().await?;
@@ -137,7 +138,8 @@ async fn verify_finds_a_flipped_byte_in_a_sealed_segment_and_what_is_whole_stays
     assert!(done.findings > 0);
     // One block is gone, and says so in its place.
     let rows = everything(&mut client, Filter::default()).await?;
-    let gaps: Vec<_> = rows.iter().filter(|row| row.record.as_ref().is_some_and(|record| !record.lost.is_empty())).collect();
+    let gaps: Vec<_> =
+        rows.iter().filter(|row| row.record.as_ref().is_some_and(|record| !record.lost.is_empty())).collect();
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     assert!(rows.len() as u64 >= SEGMENT - 2048, "{}", rows.len());
     node.stop().await

@@ -25,8 +25,7 @@ async fn with(count: u64) -> anyhow::Result<(Node, Client)> {
 
 async fn add(client: &mut Client, first: u64, count: u64) -> anyhow::Result<()> {
     let message = |sequence: u64| format!("number {sequence} of many");
-    let records: Vec<LogRecord> =
-        (first..first + count).map(|sequence| record(sequence, &message(sequence))).collect();
+    let records: Vec<LogRecord> = (first..first + count).map(|sequence| record(sequence, &message(sequence))).collect();
     send(client, &records).await
 }
 
@@ -70,7 +69,10 @@ async fn rows_come_newest_first_unless_asked_otherwise() -> anyhow::Result<()> {
     assert_eq!((all.done.end(), all.done.rows, all.done.next_page_token.as_str()), (End::Complete, 250, ""));
     assert!(all.done.snapshot > all.rows[0].offset && all.done.progress.is_some());
     let row = &all.rows[0];
-    assert_eq!((row.producer.as_str(), row.instance_id.as_str(), row.incarnation, row.last_words), ("p", "p", 1, false));
+    assert_eq!(
+        (row.producer.as_str(), row.instance_id.as_str(), row.incarnation, row.last_words),
+        ("p", "p", 1, false)
+    );
     assert!(row.received.is_some() && row.record.as_ref().context("a record")?.time.is_some());
     Ok(())
 }
@@ -203,7 +205,9 @@ async fn one_search_too_many_is_asked_to_come_back() -> anyhow::Result<()> {
     assert_eq!(Refusal::reason(&refusal).as_deref(), Some("BUSY"));
     assert!(Refusal::retry_delay(&refusal).is_some(), "{refusal:?}");
     drop(open);
-    harness::eventually("there is room again", async || Ok(query(&mut client.clone(), request(Order::NewestFirst, 1)).await?))
-        .await;
+    harness::eventually("there is room again", async || {
+        Ok(query(&mut client.clone(), request(Order::NewestFirst, 1)).await?)
+    })
+    .await;
     Ok(())
 }

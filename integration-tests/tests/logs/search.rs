@@ -15,8 +15,9 @@ const RECORDS: u64 = 9000;
 async fn filled() -> anyhow::Result<(Node, Client, Vec<StoredRecord>)> {
     let node = Node::start().await?;
     let mut client = node.client().await?;
-    let mut generators: Vec<(String, Generator, u64)> =
-        (0..6).map(|n| (format!("{}-{}", ["orders", "stock", "prices"][n % 3], n / 3), Generator::new(n as u64), 1)).collect();
+    let mut generators: Vec<(String, Generator, u64)> = (0..6)
+        .map(|n| (format!("{}-{}", ["orders", "stock", "prices"][n % 3], n / 3), Generator::new(n as u64), 1))
+        .collect();
     let mut time = 1_700_000_000_000_000_000;
     for turn in 0..60 {
         let (name, generator, next) = &mut generators[turn % 6];
@@ -45,8 +46,11 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 fn matches(filter: &Filter, row: &StoredRecord) -> bool {
     let Some(record) = &row.record else { return false };
     let values = || record.fields.iter().map(|field| field.value.as_str());
-    let said: BTreeSet<String> =
-        std::iter::once(record.message.as_str()).chain([record.target.as_str()]).chain(values()).flat_map(words).collect();
+    let said: BTreeSet<String> = std::iter::once(record.message.as_str())
+        .chain([record.target.as_str()])
+        .chain(values())
+        .flat_map(words)
+        .collect();
     let time = |time: &prost_types::Timestamp| (time.seconds, time.nanos);
     let at = record.time.as_ref().map(time);
     record.level >= filter.min_level
@@ -57,9 +61,10 @@ fn matches(filter: &Filter, row: &StoredRecord) -> bool {
         && filter.words.iter().flat_map(|text| words(text)).all(|word| said.contains(&word))
         && !filter.without_words.iter().flat_map(|text| words(text)).any(|word| said.contains(&word))
         && std::iter::once(record.message.as_str()).chain(values()).any(|text| text.contains(&filter.substring))
-        && filter.fields.iter().all(|wanted| {
-            record.fields.iter().any(|field| field.name == wanted.name && field.value == wanted.value)
-        })
+        && filter
+            .fields
+            .iter()
+            .all(|wanted| record.fields.iter().any(|field| field.name == wanted.name && field.value == wanted.value))
         && (filter.trace_id.is_empty() || record.trace_id == filter.trace_id)
         && (filter.request_id.is_empty() || record.request_id == filter.request_id)
         && row.offset >= filter.from_offset
@@ -112,7 +117,9 @@ fn filters(rows: &[StoredRecord]) -> anyhow::Result<Vec<Filter>> {
         Filter { without_words: text("product"), from_offset: some.offset, ..level(Level::Error) },
         Filter { trace_id: record.trace_id.clone(), services: text(&other.service), ..Default::default() },
     ];
-    let named = |filter: Filter| if filter.services.is_empty() { Filter { services: all().services, ..filter } } else { filter };
+    let named = |filter: Filter| {
+        if filter.services.is_empty() { Filter { services: all().services, ..filter } } else { filter }
+    };
     Ok([all()].into_iter().chain(single.into_iter().chain(several).map(named)).collect())
 }
 

@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use harness::logs::{Client, Node, everything, shipment};
 use mesh::Refusal;
 use proto::logs::{
-    Filter, Level, LevelCount, LogRecord, RequestLevelsRequest, ShipHeader, ShipResponse, ShipStateRequest, StoredRecord,
+    Filter, Level, LevelCount, LogRecord, RequestLevelsRequest, ShipHeader, ShipResponse, ShipStateRequest,
+    StoredRecord,
 };
 use tonic::{Code, Status};
 
@@ -76,8 +77,11 @@ async fn what_comes_again_is_stored_once_also_after_a_crash_and_a_new_start_begi
 
     assert_eq!((again.acknowledged_sequence, again.stored, again.duplicates), (5, 2, 2));
     assert_eq!((reborn.acknowledged_sequence, reborn.stored, reborn.duplicates), (2, 2, 0));
-    let found: Vec<(u64, u64)> =
-        rows(&mut client).await?.iter().filter_map(|row| Some((row.incarnation, row.record.as_ref()?.sequence))).collect();
+    let found: Vec<(u64, u64)> = rows(&mut client)
+        .await?
+        .iter()
+        .filter_map(|row| Some((row.incarnation, row.record.as_ref()?.sequence)))
+        .collect();
     assert_eq!(found, [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (2, 1), (2, 2)]);
     Ok(())
 }
@@ -147,7 +151,8 @@ async fn records_that_cannot_be_stored_are_named_and_the_others_are_stored() -> 
     let node = Node::start().await?;
     let mut client = node.client().await?;
 
-    let answer = ship(&mut client, header("p", 0), &[record(0, "zero"), record(1, "one"), gap(2, &[(Level::Info, 0)])]).await?;
+    let answer =
+        ship(&mut client, header("p", 0), &[record(0, "zero"), record(1, "one"), gap(2, &[(Level::Info, 0)])]).await?;
 
     assert_eq!((answer.stored, answer.refused.len(), answer.acknowledged_sequence), (1, 2, 1));
     assert!(answer.refused.iter().all(|refused| !refused.reason.is_empty()));

@@ -1,6 +1,7 @@
 //! A filter over the columns of one block: cheap conditions first, each column read only when it is needed.
 
 use std::io;
+use std::ops::Range;
 
 use super::{Filter, Word};
 use crate::entry::Entry;
@@ -29,8 +30,13 @@ pub(crate) struct Found<'a> {
 }
 
 impl Filter {
-    /// Which records of a block match.
-    pub(crate) fn rows<'a>(&self, summary: &Summary, read: &'a Read<'a>) -> io::Result<Found<'a>> {
+    /// Which records of a block match and have one of these offsets.
+    pub(crate) fn rows<'a>(
+        &self,
+        summary: &Summary,
+        offsets: &Range<u64>,
+        read: &'a Read<'a>,
+    ) -> io::Result<Found<'a>> {
         let text = match &self.substring {
             None => None,
             // Most blocks do not have it, and then nothing else of them has to be read.
@@ -42,14 +48,15 @@ impl Filter {
         }
         let meta = Meta::read(&read(Column::Meta)?, summary.count as usize)?;
         let mut opened = Opened { read, meta, text, ids: None, words: None };
-        let mut rows = self.by_meta(summary.first_offset, &opened.meta);
+        let mut rows = self.by_meta(summary.first_offset, offsets, &opened.meta);
         self.by_ids(&mut rows, &mut opened)?;
         self.by_words(&mut rows, &mut opened)?;
         Ok(Found { opened, first_offset: summary.first_offset, rows })
     }
 
-    fn by_meta(&self, first_offset: u64, meta: &Meta) -> Vec<usize> {
-        let wanted = |source: &std::sync::Arc<crate::entry::Source>| self.wants_source(&source.service, &source.instance);
+    fn by_meta(&self, first_offset: u64, offsets: &Range<u64>, meta: &Meta) -> Vec<usize> {
+        let wanted =
+            |source: &std::sync::Arc<crate::entry::Source>| self.wants_source(&source.service, &source.instance);
         let sources: Vec<bool> = meta.sources.iter().map(wanted).collect();
         let wants = |number: usize| {
             let row = &meta.rows[number];
@@ -57,6 +64,7 @@ impl Filter {
                 && sources[row.source as usize]
                 && self.times.contains(&row.time)
                 && self.offsets.contains(&(first_offset + number as u64))
+                && offsets.contains(&(first_offset + number as u64))
         };
         (0..meta.rows.len()).filter(|number| wants(*number)).collect()
     }
@@ -135,7 +143,7 @@ impl Found<'_> {
         let (Some(ids), Some((fields, text))) = (&self.opened.ids, &self.opened.words) else {
             return Err(io::Error::other("a column was read and is not there"));
         };
-        Ok(self.opened.meta.entry(self.first_offset, self.rows[number], ids, fields, text))
+        Ok(self.opened.meta.entry(self.first_offset, self.rows[number], ids, (fields, text)))
     }
 }
 
@@ -177,7 +185,7 @@ fn rows_at(text: &Text, positions: impl Iterator<Item = usize>) -> Vec<bool> {
 }
 
 /// Whether a hit has no letter or digit on either side.
-fn is_whole(bytes: &[u8], hit: &std::ops::Range<usize>) -> bool {
+fn is_whole(bytes: &[u8], hit: &Range<usize>) -> bool {
     let is_ascii_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let before = hit.start.checked_sub(1).and_then(|place| bytes.get(place));
     if is_ascii_part(before) || is_ascii_part(bytes.get(hit.end)) {

@@ -43,7 +43,7 @@ fn a_block_and_an_entry_in_memory_answer_the_same() {
         let expected: Vec<&Entry> = entries.iter().filter(|entry| filter.matches(entry)).collect();
 
         let read = |column| block.column(column);
-        let mut found = filter.rows(&block.summary, &read).unwrap();
+        let mut found = filter.rows(&block.summary, &(0..u64::MAX), &read).unwrap();
         let by_block: Vec<Entry> = (0..found.len()).map(|number| found.entry(number).unwrap()).collect();
 
         assert_eq!(by_block.iter().collect::<Vec<_>>(), expected, "seed {seed}: {message:?}");

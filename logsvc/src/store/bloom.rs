@@ -35,11 +35,6 @@ impl BloomPlace {
         (self.blocks as usize).div_ceil(8)
     }
 
-    /// What the filters take in the file.
-    pub(crate) fn len(&self) -> u64 {
-        self.row_bytes() as u64 * u64::from(self.bits)
-    }
-
     /// Adds to `candidates` which blocks may hold the hash; `read` reads from the file at a position.
     pub(crate) fn narrow(
         &self,

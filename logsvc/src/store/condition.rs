@@ -1,13 +1,13 @@
 //! How the store is doing: counters and states that its threads write and everybody reads.
 
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 /// What may wait to be encoded, as entries weigh in memory: what comes while a segment is sealed.
-const MOST_UNENCODED: usize = 24 * 1024 * 1024;
+const MOST_UNENCODED: usize = 16 * 1024 * 1024;
 
 /// How the store is doing.
 #[derive(Debug, Default)]

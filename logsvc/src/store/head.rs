@@ -133,11 +133,11 @@ impl View {
     /// Everything that may hold one of these offsets, in their order.
     pub(crate) fn pieces(&self, offsets: &Range<u64>) -> impl DoubleEndedIterator<Item = Piece<'_>> {
         let overlaps = |piece: &Range<u64>| piece.start < offsets.end && piece.end > offsets.start;
-        let wanted = overlaps.clone();
-        let segments = self.segments.iter().filter(move |segment| wanted(&(segment.first_offset()..segment.end_offset())));
-        let sealed = segments.flat_map(|segment| {
-            (0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number))
-        });
+        let wanted = overlaps;
+        let segments =
+            self.segments.iter().filter(move |segment| wanted(&(segment.first_offset()..segment.end_offset())));
+        let sealed =
+            segments.flat_map(|segment| (0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number)));
         let encoded = self.blocks.iter().map(|block| Piece::Encoded(block));
         // The last block may be sealed already while entries after it wait in the same batch.
         let covered = self.blocks.last().map(|block| block.end());

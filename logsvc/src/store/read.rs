@@ -55,6 +55,10 @@ struct Reading<'a> {
 }
 
 impl Sink for Reading<'_> {
+    fn wanted(&self) -> usize {
+        self.most.saturating_sub(self.chunk.entries.len())
+    }
+
     fn take(&mut self, entry: Entry) -> ControlFlow<()> {
         self.bytes += weight(&entry.record);
         self.chunk.next = entry.offset + 1;

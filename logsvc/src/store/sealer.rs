@@ -43,8 +43,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             block_records: BLOCK,
-            segment_blocks: 128,
-            segment_bytes: 64 * 1024 * 1024,
+            segment_blocks: 64,
+            segment_bytes: 32 * 1024 * 1024,
             segment_age: Duration::from_secs(600),
             keep_bytes: 8 * 1024 * 1024 * 1024,
             keep_age: Duration::from_secs(30 * 24 * 3600),
@@ -165,7 +165,8 @@ impl Sealer {
     pub(super) fn seal_when_due(&mut self, now: i64) {
         let age = i64::try_from(self.policy.segment_age.as_nanos()).unwrap_or(i64::MAX);
         let first = self.blocks.first().map(|block| block.summary.first_received);
-        let first = first.or_else(|| self.waiting.front().and_then(|entries| entries.get(self.taken)).map(|first| first.received));
+        let first = first
+            .or_else(|| self.waiting.front().and_then(|entries| entries.get(self.taken)).map(|first| first.received));
         if first.is_some_and(|first| now.saturating_sub(first) >= age) {
             self.encode_rest();
             while !self.blocks.is_empty() && self.seal() {}

@@ -208,7 +208,11 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     let mut next = 1;
     let mut fill = async |store: &Store| {
         for _ in 0..2000 {
-            let record = LogRecord { sequence: next, message: random.alphanumeric().to_string().repeat(2000), ..Default::default() };
+            let record = LogRecord {
+                sequence: next,
+                message: random.alphanumeric().to_string().repeat(2000),
+                ..Default::default()
+            };
             store.append(source("a"), vec![record]).await?;
             next += 1;
         }

@@ -34,7 +34,10 @@ pub(crate) fn verify(
         done.records += checked.footer.blocks.iter().map(|block| u64::from(block.count)).sum::<u64>();
         let offsets = OffsetRange { first: checked.footer.first_offset, end: checked.footer.end_offset };
         let findings = std::mem::take(&mut checked.findings);
-        tell(VerifiedFile { name: format!("segments/{name}"), offsets: Some(offsets), bytes: checked.bytes, findings }, &mut done);
+        tell(
+            VerifiedFile { name: format!("segments/{name}"), offsets: Some(offsets), bytes: checked.bytes, findings },
+            &mut done,
+        );
         before = Some(checked);
     }
     let sealed = before.map_or(0, |before| before.footer.end_offset);

@@ -6,8 +6,8 @@
 
 use harness::specimen::plain::specimen_service_server::{SpecimenService, SpecimenServiceServer};
 use harness::specimen::{
-    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse, ReportRequest,
-    ReportResponse, WriteRequest, WriteResponse,
+    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse,
+    ReportRequest, ReportResponse, WriteRequest, WriteResponse,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};

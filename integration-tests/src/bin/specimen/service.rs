@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use harness::specimen::specimen_service_server::SpecimenService;
 use harness::specimen::{
-    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse, ReportRequest,
-    ReportResponse, Task, WriteRequest, WriteResponse,
+    EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse,
+    ReportRequest, ReportResponse, Task, WriteRequest, WriteResponse,
 };
 use mesh::Call;
 use tokio_stream::{Stream, StreamExt as _};

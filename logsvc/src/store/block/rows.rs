@@ -104,10 +104,11 @@ impl Meta {
         self.lost[before].clone()
     }
 
-    /// A record with everything.
-    pub(crate) fn entry(&self, first_offset: u64, row: usize, ids: &Ids, fields: &Fields, text: &Text) -> Entry {
+    /// A record with everything, in a block that begins at an offset.
+    pub(crate) fn entry(&self, first_offset: u64, row: usize, ids: &Ids, (fields, text): (&Fields, &Text)) -> Entry {
         let known = &self.rows[row];
-        let mut pieces = text.row(row).split(|byte| *byte == END).map(|piece| String::from_utf8_lossy(piece).into_owned());
+        let mut pieces =
+            text.row(row).split(|byte| *byte == END).map(|piece| String::from_utf8_lossy(piece).into_owned());
         let message = pieces.next().unwrap_or_default();
         let named = fields.of(row).iter().zip(pieces);
         let record = LogRecord {
@@ -198,7 +199,10 @@ impl Fields {
     /// Whether a row has a field with this value.
     pub(crate) fn has(&self, row: usize, name: &str, value: &str, text: &Text) -> bool {
         let values = text.row(row).split(|byte| *byte == END).skip(1);
-        self.of(row).iter().zip(values).any(|(shape, stored)| self.names[shape.name] == name && stored == value.as_bytes())
+        self.of(row)
+            .iter()
+            .zip(values)
+            .any(|(shape, stored)| self.names[shape.name] == name && stored == value.as_bytes())
     }
 }
 

@@ -30,7 +30,8 @@ fn findings(disk: &SimulatedDisk) -> u64 {
 async fn a_flipped_byte_anywhere_in_a_segment_is_found_and_hides_no_more_than_its_block() {
     let disk = SimulatedDisk::new(1);
     let entries = written(&disk).await;
-    let segment = files(&disk, "segments").into_iter().find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
+    let segment =
+        files(&disk, "segments").into_iter().find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
     let length = disk.content(&segment).unwrap().len() as u64;
     assert_eq!(findings(&disk), 0);
     for place in (0..length).step_by(97) {
@@ -73,7 +74,8 @@ async fn a_damaged_write_ahead_file_becomes_a_gap_in_its_place() {
     let lost = entries.len() - read.iter().filter(|entry| entries.contains(entry)).count();
     assert_eq!(gap.record.lost.iter().map(|lost| lost.count).sum::<u64>(), lost as u64);
     assert_eq!(store.condition().quarantined.load(std::sync::atomic::Ordering::Relaxed), 1);
-    let stored = store.append(source("a"), vec![without_lost(samples::record(&mut random, RECORDS + 1))]).await.unwrap();
+    let stored =
+        store.append(source("a"), vec![without_lost(samples::record(&mut random, RECORDS + 1))]).await.unwrap();
     assert_eq!(stored.last_offset, RECORDS + 1);
     store.close().await.unwrap();
 }

@@ -73,10 +73,8 @@ impl Lab {
     }
 
     async fn launch(&self, program: Program, settings: &[Setting]) -> anyhow::Result<Specimen> {
-        let program = program
-            .set("RUNDOO_REGISTRY", self.registry)
-            .set("RUNDOO_SPOOL", "data/spool")
-            .set("RUNDOO_LOG", "info");
+        let program =
+            program.set("RUNDOO_REGISTRY", self.registry).set("RUNDOO_SPOOL", "data/spool").set("RUNDOO_LOG", "info");
         let program = settings.iter().fold(program, |program, (name, value)| program.set(name, value));
         let mut process = program.start()?;
         let address = process.address().await?;
