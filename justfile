@@ -68,3 +68,8 @@ docs:
 bench *arguments:
     @cargo build --release --workspace --bins
     @cargo run --release --quiet --bin rundoo -- bench "$@"
+
+# Kill the log service 500 times under load; `just soak logs --kills 50` is shorter
+soak *arguments:
+    @cargo build --release --workspace --bins
+    @cargo run --release --quiet --bin rundoo -- soak "$@"

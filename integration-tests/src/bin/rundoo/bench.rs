@@ -11,6 +11,7 @@ mod process;
 mod echo;
 mod mesh;
 mod registry;
+mod logs;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,8 @@ enum What {
     Mesh(Choice<mesh::Group>),
     /// The registry, beside etcd
     Registry(Choice<registry::Group>),
+    /// The log service, beside the disk and rsyslog
+    Logs(logs::Arguments),
 }
 
 /// Which of the measures, and how long.
@@ -43,6 +46,7 @@ struct Choice<G: ValueEnum + Send + Sync + 'static> {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let met = match arguments.what {
         What::Mesh(choice) => mesh::run(Duration::from_secs(choice.seconds), choice.only).await,
+        What::Logs(arguments) => logs::run(arguments).await?,
         What::Registry(choice) => registry::run(Duration::from_secs(choice.seconds), choice.only).await?,
     };
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

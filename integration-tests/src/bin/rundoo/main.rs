@@ -11,6 +11,7 @@ mod demo;
 mod new_service;
 mod reset;
 mod say;
+mod soak;
 mod up;
 
 /// Rundoo's launcher: starts the system, calls it, shows it, measures it.
@@ -27,6 +28,8 @@ enum Command {
     NewService(new_service::Arguments),
     /// Measure, and compare with the goals
     Bench(bench::Arguments),
+    /// Kill real processes under load, and compare what is left with what was promised
+    Soak(soak::Arguments),
     /// Empty the data folder, after asking
     Reset(reset::Arguments),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
             Command::Demo => demo::run().await,
             Command::NewService(arguments) => new_service::run(&arguments),
             Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Soak(arguments) => soak::run(arguments).await,
             Command::Reset(arguments) => reset::run(&arguments),
         }
     });

@@ -1,0 +1,39 @@
+//! The disk's own pace: how long forcing data to it takes, without anything of ours.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{FallocateFlags, fallocate};
+use tokio::time::Instant;
+
+use crate::bench::measure::{Goal, Report, quantile_ms};
+
+/// About what one commit of the log service writes under load.
+const WRITE: usize = 64 * 1024;
+
+/// Writes that are measured, into a file that has room for them.
+const WRITES: usize = 300;
+
+/// Prints p50 and p99 of `fdatasync` after a write into a preallocated file in this folder.
+pub(super) fn measure(report: &mut Report, folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join("fdatasync");
+    let mut file = std::fs::File::create(&path)?;
+    fallocate(&file, FallocateFlags::empty(), 0, (WRITE * WRITES) as u64)?;
+    // As a write-ahead file is: its blocks were written once, so that later only data travels.
+    file.write_all(&vec![0; WRITE * WRITES])?;
+    file.sync_all()?;
+    file.seek(SeekFrom::Start(0))?;
+    let block: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(WRITE).collect();
+    let mut times: Vec<Duration> = Vec::with_capacity(WRITES);
+    for _ in 0..WRITES {
+        let began = Instant::now();
+        file.write_all(&block)?;
+        file.sync_data()?;
+        times.push(began.elapsed());
+    }
+    std::fs::remove_file(path)?;
+    report.add("disk_fdatasync_64k_p50", quantile_ms(&mut times, 0.5), "ms", Goal::Stated);
+    report.add("disk_fdatasync_64k_p99", quantile_ms(&mut times, 0.99), "ms", Goal::Stated);
+    Ok(())
+}
