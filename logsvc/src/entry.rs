@@ -1,8 +1,9 @@
 //! What is stored: a record, or the place where records were lost, and who said it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use proto::logs::{Level, LevelCount, LogRecord, StoredRecord};
+use proto::logs::{Field, Level, LevelCount, LogRecord, StoredRecord};
 
 use crate::error::Error;
 use crate::level;
@@ -22,6 +23,9 @@ const LONGEST_ID: usize = 64;
 
 /// The target of gap records.
 const GAP_TARGET: &str = "logsvc::gap";
+
+/// The producer of the log service's own words about its storage.
+const OWN: &str = "logsvc";
 
 /// The producer of records that came without sequence numbers.
 pub(crate) const UNSEQUENCED: &str = "otlp";
@@ -91,6 +95,28 @@ impl Producer {
 }
 
 impl Entry {
+    /// The log service's own word for stored records that cannot be read.
+    pub(crate) fn lost(offsets: Range<u64>, words: String, received: i64) -> Self {
+        let producer = Producer { name: OWN.to_owned(), incarnation: 0 };
+        let source = Source { service: OWN.to_owned(), instance: "storage".to_owned(), producer, last_words: false };
+        let lost = vec![LevelCount { level: Level::Unspecified.into(), count: offsets.end - offsets.start }];
+        let record = LogRecord {
+            time: Some(timestamp(received)),
+            level: Level::Error.into(),
+            target: GAP_TARGET.to_owned(),
+            message: words,
+            lost,
+            ..Default::default()
+        };
+        Self { offset: offsets.start, received, source: Arc::new(source), record }
+    }
+
+    /// The offset after it: one more than its own, or after all that cannot be read.
+    pub(crate) fn end(&self) -> u64 {
+        let is_own = !self.source.producer.is_sequenced() && self.source.producer.name == OWN;
+        self.offset + if is_own { span(&self.record) } else { 1 }
+    }
+
     /// The entry as it is told to clients.
     pub(crate) fn into_message(self) -> StoredRecord {
         let Self { offset, received, source, record } = self;
@@ -115,16 +141,11 @@ pub(crate) fn normalise(record: &mut LogRecord, received: i64) {
     cut(&mut record.request_id, LONGEST_ID);
     cut(&mut record.trace_id, LONGEST_ID);
     cut(&mut record.span_id, LONGEST_ID);
-    is_cut |= record.fields.len() > MOST_FIELDS;
-    record.fields.truncate(MOST_FIELDS);
-    let mut left = FIELD_BYTES;
-    for field in &mut record.fields {
-        is_cut |= cut(&mut field.name, left.min(LONGEST_NAME));
-        left = left.saturating_sub(field.name.len());
-        is_cut |= cut(&mut field.value, left);
-        left = left.saturating_sub(field.value.len());
-    }
+    is_cut |= cut_fields(&mut record.fields);
     record.cut |= is_cut;
+    // As everybody writes them, so that they are found.
+    record.trace_id.make_ascii_lowercase();
+    record.span_id.make_ascii_lowercase();
     // Unknown levels are kept as the usual one: the words matter more.
     if !(1..=24).contains(&record.level) {
         record.set_level(Level::Info);
@@ -137,6 +158,20 @@ pub(crate) fn normalise(record: &mut LogRecord, received: i64) {
     }
 }
 
+/// Cuts fields to what is stored of them; answers whether that is less.
+pub(crate) fn cut_fields(fields: &mut Vec<Field>) -> bool {
+    let mut is_cut = fields.len() > MOST_FIELDS;
+    fields.truncate(MOST_FIELDS);
+    let mut left = FIELD_BYTES;
+    for field in fields {
+        is_cut |= cut(&mut field.name, left.min(LONGEST_NAME));
+        left = left.saturating_sub(field.name.len());
+        is_cut |= cut(&mut field.value, left);
+        left = left.saturating_sub(field.value.len());
+    }
+    is_cut
+}
+
 /// How many sequence numbers a record stands for.
 pub(crate) fn span(record: &LogRecord) -> u64 {
     if record.lost.is_empty() { 1 } else { total(&record.lost) }
@@ -145,19 +180,6 @@ pub(crate) fn span(record: &LogRecord) -> u64 {
 /// The last sequence number that a record stands for.
 pub(crate) fn last_sequence(record: &LogRecord) -> u64 {
     record.sequence.saturating_add(span(record).saturating_sub(1))
-}
-
-/// A gap record of the log service's own: what it had stored and cannot read.
-pub(crate) fn damage(records: u64, words: String, received: i64) -> LogRecord {
-    let lost = vec![LevelCount { level: Level::Unspecified.into(), count: records }];
-    LogRecord {
-        time: Some(timestamp(received)),
-        level: Level::Error.into(),
-        target: GAP_TARGET.to_owned(),
-        message: words,
-        lost,
-        ..Default::default()
-    }
 }
 
 /// About what a record takes in memory.

@@ -3,7 +3,7 @@
 //! There are two ways to ask, and they must agree: `matches` looks at one entry in
 //! memory, `rows` at the columns of a block. A test compares them.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
@@ -32,7 +32,7 @@ pub(crate) struct Filter {
     services: Vec<String>,
     instances: Vec<String>,
     /// In nanoseconds since 1970, on the producers' clocks.
-    times: Range<i64>,
+    times: RangeInclusive<i64>,
     words: Vec<Word>,
     without: Vec<Word>,
     substring: Option<Finder<'static>>,
@@ -58,7 +58,7 @@ impl Default for Filter {
             min_level: 0,
             services: Vec::new(),
             instances: Vec::new(),
-            times: i64::MIN..i64::MAX,
+            times: i64::MIN..=i64::MAX,
             words: Vec::new(),
             without: Vec::new(),
             substring: None,
@@ -86,7 +86,8 @@ impl Filter {
             services: message.services,
             instances: message.instance_ids,
             times: read_time("filter.from_time", message.from_time.as_ref())?.unwrap_or(i64::MIN)
-                ..read_time("filter.until_time", message.until_time.as_ref())?.unwrap_or(i64::MAX),
+                ..=read_time("filter.until_time", message.until_time.as_ref())?
+                    .map_or(i64::MAX, |until| until.saturating_sub(1)),
             words: read_words("filter.words", &message.words)?,
             without: read_words("filter.without_words", &message.without_words)?,
             substring: (!message.substring.is_empty()).then(|| Finder::new(message.substring.as_bytes()).into_owned()),
@@ -177,8 +178,8 @@ impl Filter {
             summary.services.is_empty() || listed.any(|listed| self.services.contains(&listed.service))
         };
         summary.levels & levels != 0
-            && summary.latest >= self.times.start
-            && summary.earliest < self.times.end
+            && summary.latest >= *self.times.start()
+            && summary.earliest <= *self.times.end()
             && (self.services.is_empty() || has_service())
     }
 }

@@ -69,12 +69,13 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let instance = || identity.instance().to_owned();
     let source = Source::parse(identity.service().to_owned(), instance(), instance(), identity.incarnation())?;
     let source = Arc::new(source);
+    let speaker = source.clone();
     app.keep_logs(move |records| {
-        let (own, source) = (own.clone(), source.clone());
-        async move { Ok(own.keep(source, records).await?) }
+        let (own, source) = (own.clone(), speaker.clone());
+        async move { Ok(own.keep(source, Some(entry::now()), records).await?) }
     });
     let receiver = Receiver::new(intake.clone());
-    let service = LogService::new(intake, forwarder, config.data, app.stopping());
+    let service = LogService::new(intake, source, forwarder, (config.data, app.stopping()));
 
     // What we offer.
     let services = Services::behind(app.inbound())

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::ops::{ControlFlow, Range};
-use std::sync::Arc;
 
-use crate::entry::{Entry, Producer, Source, damage};
+use crate::entry::Entry;
 use crate::filter::{Filter, Read};
 use crate::store::{Piece, Segment, Summary, View};
 
@@ -85,7 +84,7 @@ impl<'a> Scan<'a> {
     fn may_match(&mut self, piece: &Piece<'_>) -> bool {
         let filter = self.asked.filter;
         match piece {
-            Piece::Open(_) => true,
+            Piece::Open(_) | Piece::Missing(..) => true,
             Piece::Encoded(block) => {
                 let has = |hash: &u64| block.hashes.binary_search(hash).is_ok();
                 let any = filter.instance_hashes();
@@ -148,13 +147,29 @@ impl Asked<'_> {
     fn read(self, piece: &Piece<'_>, most: usize) -> Vec<Entry> {
         let found = match piece {
             Piece::Open(entries) => return self.open(entries, most),
+            Piece::Missing(offsets, received) => return self.lost(offsets, *received, "a file was damaged"),
             Piece::Encoded(block) => self.block(&block.summary, most, &|column| block.column(column)),
             Piece::Sealed(segment, number) => match segment.blocks().get(*number) {
                 None => return Vec::new(),
                 Some(summary) => self.block(summary, most, &|column| segment.column(summary, column)),
             },
         };
-        found.unwrap_or_else(|error| piece.summary().map(|summary| unreadable(summary, &error)).into_iter().collect())
+        found.unwrap_or_else(|error| {
+            self.lost(&piece.offsets(), piece.summary().map_or(0, |summary| summary.first_received), &error.to_string())
+        })
+    }
+
+    /// What stands in the place of records that cannot be read, whatever is looked for. A scan that begins
+    /// among them hears of the rest.
+    fn lost(self, offsets: &Range<u64>, received: i64, why: &str) -> Vec<Entry> {
+        let lost = offsets.start.max(self.offsets.start)..offsets.end.min(self.offsets.end);
+        let words = format!(
+            "{} log records cannot be read here, offsets {} to {}: {why}",
+            lost.end - lost.start,
+            lost.start,
+            lost.end - 1
+        );
+        vec![Entry::lost(lost, words, received)]
     }
 
     fn open(self, entries: &[Entry], most: usize) -> Vec<Entry> {
@@ -171,14 +186,4 @@ impl Asked<'_> {
         let number = |turn| if self.order == Order::OldestFirst { turn } else { count - 1 - turn };
         (0..count.min(most)).map(|turn| found.entry(number(turn))).collect()
     }
-}
-
-/// What stands in the place of records that are damaged.
-fn unreadable(summary: &Summary, error: &io::Error) -> Entry {
-    let producer = Producer { name: "logsvc".to_owned(), incarnation: 0 };
-    let source = Source { service: "logsvc".to_owned(), instance: "storage".to_owned(), producer, last_words: false };
-    let words = format!("{} log records are damaged here and cannot be read: {error}", summary.count);
-    let received = summary.first_received;
-    let record = damage(u64::from(summary.count), words, received);
-    Entry { offset: summary.first_offset, received, source: Arc::new(source), record }
 }

@@ -99,7 +99,7 @@ impl Search {
         let Searching { end, progress, sent, .. } = search;
         let done = QueryDone { end: end.into(), next_page_token, snapshot, progress: Some(progress), rows: sent };
         // A caller that is gone needs no end.
-        let _unread = messages.blocking_send(Ok(QueryResponse { part: Some(Part::Done(done)) }));
+        let _unread = send(messages, Part::Done(done), now + BUDGET);
     }
 
     /// Goes on after what was looked at last.
@@ -113,6 +113,14 @@ impl Search {
         let key = [left.start, left.end, snapshot].map(|offset| offset.to_string());
         mesh::page::encode(METHOD, &arguments, &[&key[0], &key[1], &key[2]])
     }
+}
+
+/// Sends a message, unless its reader is gone or does not take it in time.
+fn send(messages: &Messages, part: Part, end: Instant) -> Result<(), ()> {
+    let left = end.saturating_duration_since(Instant::now());
+    let sent = messages.send_timeout(Ok(QueryResponse { part: Some(part) }), left);
+    // This thread may wait: it is one for work that does.
+    tokio::runtime::Handle::current().block_on(sent).map_err(|_| ())
 }
 
 fn read_token(token: &str, arguments: &[String; 2]) -> Result<(Range<u64>, u64), Error> {
@@ -150,7 +158,7 @@ impl Sink for Searching<'_> {
     }
 
     fn take(&mut self, entry: Entry) -> ControlFlow<()> {
-        self.last = Some(entry.offset..entry.offset + 1);
+        self.last = Some(entry.offset..entry.end());
         self.bytes += weight(&entry.record);
         self.rows.push(entry);
         if self.rows.len() as u64 + self.sent >= self.page as u64 {
@@ -196,7 +204,8 @@ impl Searching<'_> {
     }
 
     fn send(&mut self, part: Part) {
-        self.gone |= self.messages.blocking_send(Ok(QueryResponse { part: Some(part) })).is_err();
+        // One that does not read has the time that it asked for, and no more: its place is for others.
+        self.gone |= send(self.messages, part, self.ends.max(Instant::now() + RESERVE)).is_err();
     }
 
     fn go_on(&self) -> ControlFlow<()> {

@@ -35,6 +35,8 @@ const MOST_SEARCHES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct LogService {
     intake: Intake,
+    /// This very process, which speaks without shipping.
+    own: Arc<Source>,
     forwarder: Option<Forwarder>,
     searches: Arc<Semaphore>,
     tails: Arc<()>,
@@ -45,12 +47,12 @@ pub(crate) struct LogService {
 impl LogService {
     pub(crate) fn new(
         intake: Intake,
+        own: Arc<Source>,
         forwarder: Option<Forwarder>,
-        folder: PathBuf,
-        stopping: CancellationToken,
+        (folder, stopping): (PathBuf, CancellationToken),
     ) -> Self {
         let searches = Arc::new(Semaphore::new(MOST_SEARCHES));
-        Self { intake, forwarder, searches, tails: Arc::default(), folder, stopping }
+        Self { intake, own, forwarder, searches, tails: Arc::default(), folder, stopping }
     }
 
     /// A place among the searches that run.
@@ -113,12 +115,15 @@ impl Contract for LogService {
         &self,
         _: Request<GetStatisticsRequest>,
     ) -> Result<Response<GetStatisticsResponse>, Status> {
+        let now = entry::now();
+        // Whoever answers is not silent.
+        self.intake.speakers.heard(&self.own, Some(now), now);
         let mut storage = statistics::storage(&self.intake.store);
         storage.searches = u32::try_from(MOST_SEARCHES - self.searches.available_permits()).unwrap_or_default();
         storage.tails = u32::try_from(Arc::strong_count(&self.tails) - 1).unwrap_or_default();
         Ok(Response::new(GetStatisticsResponse {
             storage: Some(storage),
-            speakers: self.intake.speakers.list(entry::now()),
+            speakers: self.intake.speakers.list(now),
             forwarding: self.forwarder.as_ref().map(Forwarder::status),
         }))
     }

@@ -66,10 +66,15 @@ impl Intake {
         })
     }
 
-    /// Stores what this very process logged.
-    pub(crate) async fn keep(&self, source: Arc<Source>, records: Vec<LogRecord>) -> Result<(), Error> {
+    /// Stores what came in another way than by a shipment; `sent` is the source's clock, when that is known.
+    pub(crate) async fn keep(
+        &self,
+        source: Arc<Source>,
+        sent: Option<i64>,
+        records: Vec<LogRecord>,
+    ) -> Result<(), Error> {
         let now = entry::now();
-        self.speakers.heard(&source, Some(now), now);
+        self.speakers.heard(&source, sent, now);
         let stored = self.store.append(source.clone(), records).await?;
         self.speakers.stored(&source, stored.stored, now);
         Ok(())
@@ -104,7 +109,7 @@ impl<'a> Piece<'a> {
         Ok(Self { intake, source, announced, records, bytes: 0, total, refused })
     }
 
-    async fn add(&mut self, record: LogRecord) -> Result<(), Error> {
+    async fn add(&mut self, mut record: LogRecord) -> Result<(), Error> {
         let sequence = record.sequence;
         if let Some(announced) = self.announced.take()
             && announced != sequence
@@ -112,8 +117,12 @@ impl<'a> Piece<'a> {
             let description = format!("must be that of the first record, {sequence}");
             return Err(Error::InvalidField { field: "first_sequence", description });
         }
-        if sequence == 0 || entry::span(&record) == 0 {
-            let reason = "a record has a sequence number above 0, and a gap record says how much is lost".to_owned();
+        if entry::span(&record) == 0 {
+            // Nothing was lost: it is a record like others.
+            record.lost.clear();
+        }
+        if sequence == 0 {
+            let reason = "a record has a sequence number above 0".to_owned();
             if self.refused.len() < MOST_REFUSED {
                 self.refused.push(RefusedRecord { sequence, reason });
             }

@@ -32,6 +32,10 @@ impl Wishes {
         if request.levels.len() > LONGEST_LEVELS {
             return Err(invalid("levels", "must be at most 1024 bytes"));
         }
+        let levels = request.levels.trim();
+        if !levels.is_empty() && !mesh::are_levels(levels) {
+            return Err(invalid("levels", "must be a level, or levels by target as in info,productsvc=debug"));
+        }
         let duration = match request.duration {
             None => USUAL,
             Some(duration) => mesh::from_duration(&duration)

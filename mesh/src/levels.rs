@@ -93,6 +93,11 @@ impl Levels {
     }
 }
 
+/// Whether levels are written as they have to be: `info`, or by target as in `info,productsvc=debug`.
+pub fn are_levels(text: &str) -> bool {
+    read(text).is_some()
+}
+
 /// Reads levels. A bare word has to be a level: as a target, which it could be too, it would silence all others.
 fn read(text: &str) -> Option<Targets> {
     if text.len() > LONGEST {

@@ -53,6 +53,7 @@ pub use cli::client;
 pub use config::{Config, RegistryAddress, Settings};
 pub use identity::Identity;
 pub use joined::Mesh;
+pub use levels::are_levels;
 pub use logging::TERMINAL;
 pub use proto::codec::Codec;
 pub use refusal::Refusal;

@@ -66,7 +66,7 @@ fn stored(storage: &Storage, now: Timestamp, coloured: bool) -> String {
     let since = storage.first_received.as_ref().map(|first| format!(", the first {}", ago(Some(first), now)));
     let mut facts = Vec::new();
     let mut add = |name, words, colour| facts.push(fact(name, words, colour));
-    let offsets = format!("offsets {} to {}", storage.first_offset, storage.end_offset);
+    let offsets = format!("offsets {} to {}", storage.first_offset, storage.end_offset.saturating_sub(1));
     add("log", format!("{}, {offsets}{}", count(records, "record"), since.unwrap_or_default()), None);
     let segments = format!("{} of {}", count(storage.segments, "segment"), size(storage.segment_bytes));
     add("on disk", format!("{segments}, {} before them", size(storage.wal_bytes)), None);
@@ -175,7 +175,7 @@ mod tests {
         let text = lines(&statistics(), Timestamp::from_second(100).unwrap(), false);
 
         let expected = "\
-            log          4000 records, offsets 1 to 4001, the first 100 s ago\n\
+            log          4000 records, offsets 1 to 4000, the first 100 s ago\n\
             on disk      1 segment of 3.0 MiB, 0 B before them\n\
             kept         at most 10.0 GiB and 14 d\n\
             syncing      p50 0.4 ms, p99 2.1 ms\n\

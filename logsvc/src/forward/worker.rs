@@ -308,7 +308,7 @@ fn missing(own: &Source, removed: Range<u64>) -> Entry {
         removed.start, removed.end
     );
     let received = entry::now();
-    let mut record = entry::damage(count, words, received);
+    let mut record = Entry::lost(removed.clone(), words, received).record;
     // Not by when it was found out: that differs when it is sent again.
     let uid = format!("{}/{}/removed/{}-{}", own.service, own.instance, removed.start, removed.end);
     record.fields.push(Field { name: UID.to_owned(), value: uid, ..Default::default() });

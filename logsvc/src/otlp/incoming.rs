@@ -1,5 +1,7 @@
 //! What came over OTLP, as records to store.
 
+use std::sync::Arc;
+
 use proto::logs::field::Kind;
 use proto::logs::{Field, Level, LogRecord};
 use proto::otlp::collector::ExportLogsServiceRequest;
@@ -9,42 +11,54 @@ use proto::otlp::logs as otlp;
 use proto::otlp::resource::Resource;
 
 use super::{names, value};
-use crate::entry::{Source, timestamp};
+use crate::entry::{Source, cut_fields, timestamp, weight};
 use crate::level;
 
 /// What OpenTelemetry calls a service that does not say its name.
 const NAMELESS: &str = "unknown_service";
 
-/// A request, ready to be stored.
+/// A part of a request, ready to be stored.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     /// By who logs; in the order they came.
-    pub(super) batches: Vec<(Source, Vec<LogRecord>)>,
+    pub(super) batches: Vec<(Arc<Source>, Vec<LogRecord>)>,
     /// Records that say nothing at all.
     pub(super) rejected: i64,
+    /// About what it takes in memory.
+    pub(super) weight: usize,
+}
+
+/// What a request holds, one record after the other; none in the place of one that says nothing at all.
+///
+/// What is known of resource and scope goes into each record, so a small request can be a great deal of
+/// records: they are made as they are taken.
+pub(super) fn records(request: ExportLogsServiceRequest) -> impl Iterator<Item = (Arc<Source>, Option<LogRecord>)> {
+    request.resource_logs.into_iter().flat_map(|logs| {
+        let (source, of_resource) = read_resource(logs.resource.unwrap_or_default(), logs.schema_url);
+        let source = Arc::new(source);
+        logs.scope_logs.into_iter().flat_map(move |logs| {
+            let (target, mut context) = read_scope(logs.scope.unwrap_or_default(), logs.schema_url);
+            context.extend_from_slice(&of_resource);
+            cut_fields(&mut context);
+            let source = source.clone();
+            logs.log_records.into_iter().map(move |record| (source.clone(), read_record(record, &target, &context)))
+        })
+    })
 }
 
 impl Incoming {
-    pub(super) fn read(request: ExportLogsServiceRequest) -> Self {
-        let mut incoming = Self::default();
-        for logs in request.resource_logs {
-            let (source, of_resource) = read_resource(logs.resource.unwrap_or_default(), logs.schema_url);
-            for logs in logs.scope_logs {
-                let (target, mut context) = read_scope(logs.scope.unwrap_or_default(), logs.schema_url);
-                context.extend_from_slice(&of_resource);
-                for record in logs.log_records {
-                    match read_record(record, &target, &context) {
-                        Some(record) => incoming.batch_of(&source).push(record),
-                        None => incoming.rejected += 1,
-                    }
-                }
-            }
-        }
-        incoming
+    /// Takes a record to store, or counts one that says nothing.
+    pub(super) fn add(&mut self, source: &Arc<Source>, record: Option<LogRecord>) {
+        let Some(record) = record else {
+            self.rejected += 1;
+            return;
+        };
+        self.weight += weight(&record);
+        self.batch_of(source).push(record);
     }
 
     /// A collector sends many resources of one instance; each is one append less when they are together.
-    fn batch_of(&mut self, source: &Source) -> &mut Vec<LogRecord> {
+    fn batch_of(&mut self, source: &Arc<Source>) -> &mut Vec<LogRecord> {
         let at = self.batches.iter().rposition(|(known, _)| known == source).unwrap_or_else(|| {
             self.batches.push((source.clone(), Vec::new()));
             self.batches.len() - 1

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::try_join_all;
@@ -20,12 +19,15 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::incoming::Incoming;
+use super::incoming::{Incoming, records};
 use crate::error::Error;
 use crate::shipment::Intake;
 
 /// A request may be so large once it is decompressed: gRPC's usual limit, which clients know.
 pub(super) const LARGEST: usize = 4 * 1024 * 1024;
+
+/// A request is stored in parts of this weight in memory: what is known of a resource goes into each record.
+const PIECE: usize = 4 * 1024 * 1024;
 
 const SAYS_NOTHING: &str = "have neither a body nor attributes nor an event name";
 
@@ -47,20 +49,38 @@ impl Receiver {
     }
 }
 
+impl LogsService {
+    /// Answers once it is on disk.
+    async fn keep(&self, incoming: Incoming) -> Result<(), Error> {
+        // Together: they share one fsync.
+        let keep = |(source, records)| self.intake.keep(source, None, records);
+        try_join_all(incoming.batches.into_iter().map(keep)).await?;
+        Ok(())
+    }
+}
+
 #[tonic::async_trait]
 impl Contract for LogsService {
     async fn export(
         &self,
         request: tonic::Request<ExportLogsServiceRequest>,
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
-        let Incoming { batches, rejected } = Incoming::read(request.into_inner());
-        if batches.is_empty() && rejected > 0 {
+        let (mut rejected, mut stored) = (0, false);
+        let mut incoming = Incoming::default();
+        for (source, record) in records(request.into_inner()) {
+            incoming.add(&source, record);
+            if incoming.weight >= PIECE {
+                (stored, rejected) = (true, rejected + incoming.rejected);
+                self.keep(std::mem::take(&mut incoming)).await?;
+            }
+        }
+        rejected += incoming.rejected;
+        stored |= !incoming.batches.is_empty();
+        self.keep(incoming).await?;
+        if !stored && rejected > 0 {
             let description = format!("has {rejected} records, and all of them {SAYS_NOTHING}");
             return Err(Error::InvalidField { field: "resource_logs", description }.into());
         }
-        // Together: they share one fsync.
-        let keep = |(source, records)| self.intake.keep(Arc::new(source), records);
-        try_join_all(batches.into_iter().map(keep)).await?;
         let partial_success = (rejected > 0).then(|| ExportLogsPartialSuccess {
             rejected_log_records: rejected,
             error_message: format!("{rejected} records were not stored: they {SAYS_NOTHING}"),

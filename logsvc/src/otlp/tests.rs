@@ -10,12 +10,18 @@ use proto::otlp::common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, 
 use proto::otlp::logs::{self as otlp, ResourceLogs, ScopeLogs};
 use proto::otlp::resource::Resource;
 
-use super::incoming::Incoming;
+use super::incoming::{Incoming, records};
 use super::names;
 use super::outgoing::{Outgoing, Parts};
 use crate::entry::{Entry, Source, normalise, timestamp};
 
 mod receiver;
+
+fn incoming(request: ExportLogsServiceRequest) -> Incoming {
+    let mut incoming = Incoming::default();
+    records(request).for_each(|(source, record)| incoming.add(&source, record));
+    incoming
+}
 
 fn any(value: Value) -> Option<AnyValue> {
     Some(AnyValue { value: Some(value) })
@@ -42,19 +48,19 @@ pub(super) fn saying(text: &str) -> otlp::LogRecord {
 }
 
 fn stored(record: otlp::LogRecord) -> LogRecord {
-    let mut record = Incoming::read(request(record)).batches.remove(0).1.remove(0);
+    let mut record = incoming(request(record)).batches.remove(0).1.remove(0);
     normalise(&mut record, 5_000_000_000);
     record
 }
 
-fn entry(source: Source, record: LogRecord) -> Entry {
-    Entry { offset: 7, received: 5_000_000_000, source: Arc::new(source), record }
+fn entry(source: Arc<Source>, record: LogRecord) -> Entry {
+    Entry { offset: 7, received: 5_000_000_000, source, record }
 }
 
 /// Everything in and out again.
 fn returned(request: ExportLogsServiceRequest) -> ExportLogsServiceRequest {
     let mut outgoing = Outgoing::default();
-    for (source, records) in Incoming::read(request).batches {
+    for (source, records) in incoming(request).batches {
         for mut record in records {
             normalise(&mut record, 5_000_000_000);
             outgoing.add(Parts::of(&entry(source.clone(), record)));
@@ -153,10 +159,10 @@ fn instances_without_a_name_are_known_all_the_same() {
         ..Default::default()
     };
 
-    let incoming = Incoming::read(ExportLogsServiceRequest { resource_logs: vec![logs.clone(), logs] });
+    let incoming = incoming(ExportLogsServiceRequest { resource_logs: vec![logs.clone(), logs] });
 
     assert_eq!(incoming.batches.len(), 1, "of one instance: one append");
-    assert_eq!(incoming.batches[0].0, Source::unsequenced("unknown_service".to_owned(), String::new()));
+    assert_eq!(incoming.batches[0].0, Source::unsequenced("unknown_service".to_owned(), String::new()).into());
     assert_eq!(incoming.batches[0].1.len(), 2);
 }
 
@@ -165,7 +171,7 @@ fn a_record_that_says_nothing_is_refused() {
     let mut request = request(otlp::LogRecord { severity_number: 9, time_unix_nano: 5, ..Default::default() });
     request.resource_logs[0].scope_logs[0].log_records.push(saying("x"));
 
-    let incoming = Incoming::read(request);
+    let incoming = incoming(request);
 
     assert_eq!((incoming.rejected, incoming.batches[0].1.len()), (1, 1));
 }
@@ -186,7 +192,7 @@ fn a_record_of_our_own_has_what_a_receiver_needs() {
     };
 
     let mut outgoing = Outgoing::default();
-    outgoing.add(Parts::of(&entry(source, own)).name("p/3/9"));
+    outgoing.add(Parts::of(&entry(source.into(), own)).name("p/3/9"));
     let logs = &outgoing.into_request().resource_logs[0];
 
     let service = vec![pair("service.name", words("shop")), pair("service.instance.id", words("s-1"))];
@@ -215,7 +221,7 @@ fn a_gap_says_how_many_and_of_which_level() {
     let mut record = LogRecord { lost, ..Default::default() };
     normalise(&mut record, 1);
 
-    let said = Parts::of(&entry(Source::unsequenced("shop".into(), "s".into()), record)).record;
+    let said = Parts::of(&entry(Source::unsequenced("shop".into(), "s".into()).into(), record)).record;
 
     let number = |n| any(Value::IntValue(n));
     assert_eq!(said.attributes, [pair("rundoo.lost", number(7)), pair("rundoo.lost.INFO", number(5))]);
@@ -225,7 +231,7 @@ fn a_gap_says_how_many_and_of_which_level() {
 fn a_name_that_came_with_a_record_stays() {
     let record = stored(otlp::LogRecord { attributes: vec![pair(names::UID, words("u-1"))], ..saying("x") });
 
-    let said = Parts::of(&entry(Source::unsequenced("shop".into(), "s".into()), record)).name("other").record;
+    let said = Parts::of(&entry(Source::unsequenced("shop".into(), "s".into()).into(), record)).name("other").record;
 
     assert_eq!(said.attributes, [pair(names::UID, words("u-1"))]);
 }

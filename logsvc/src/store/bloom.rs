@@ -10,6 +10,9 @@ use std::io;
 /// Bits for each hash of a block: with 8 of them set per hash one block in 270 is read in vain.
 const BITS_PER_HASH: usize = 12;
 
+/// More rows than this are no filters of ours.
+const LARGEST: usize = 256 * 1024 * 1024;
+
 /// Bits that a hash sets.
 const SET_PER_HASH: u32 = 8;
 
@@ -28,11 +31,23 @@ pub(crate) struct BloomPlace {
     /// Bits that a hash sets.
     #[prost(uint32, tag = "4")]
     pub(crate) set_per_hash: u32,
+    /// CRC-32C of all rows.
+    #[prost(fixed32, tag = "5")]
+    pub(crate) crc32c: u32,
 }
 
 impl BloomPlace {
     fn row_bytes(&self) -> usize {
         (self.blocks as usize).div_ceil(8)
+    }
+
+    /// Whether the rows are what was written; a filter that is not would hide what matches.
+    pub(crate) fn is_whole(&self, read: impl FnOnce(&mut [u8], u64) -> io::Result<()>) -> bool {
+        let length = self.row_bytes().checked_mul(self.bits as usize);
+        // A footer that is whole says nothing absurd; the limit is for one of another program.
+        let Some(length) = length.filter(|length| *length <= LARGEST) else { return false };
+        let mut rows = vec![0; length];
+        read(&mut rows, self.position).is_ok() && crc32c::crc32c(&rows) == self.crc32c
     }
 
     /// Adds to `candidates` which blocks may hold the hash; `read` reads from the file at a position.
@@ -61,7 +76,7 @@ pub(crate) fn build(blocks: &[&[u64]], position: u64) -> (BloomPlace, Vec<u8>) {
     // By the mean: one block that is fuller than others is read in vain a little more often.
     let bits = u32::try_from((total / blocks.len().max(1) * BITS_PER_HASH).max(64)).unwrap_or(u32::MAX / 2);
     let count = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
-    let place = BloomPlace { position, bits, blocks: count, set_per_hash: SET_PER_HASH };
+    let mut place = BloomPlace { position, bits, blocks: count, set_per_hash: SET_PER_HASH, crc32c: 0 };
     let row_bytes = place.row_bytes();
     let mut rows = vec![0_u8; row_bytes * bits as usize];
     for (block, hashes) in blocks.iter().enumerate() {
@@ -69,6 +84,7 @@ pub(crate) fn build(blocks: &[&[u64]], position: u64) -> (BloomPlace, Vec<u8>) {
             rows[bit as usize * row_bytes + block / 8] |= 1 << (block % 8);
         }
     }
+    place.crc32c = crc32c::crc32c(&rows);
     (place, rows)
 }
 

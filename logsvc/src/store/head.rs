@@ -37,6 +37,8 @@ pub(crate) enum Piece<'a> {
     Sealed(&'a Segment, usize),
     Encoded(&'a Block),
     Open(&'a [Entry]),
+    /// Offsets that were lost with a file, and when the next record was received.
+    Missing(Range<u64>, i64),
 }
 
 impl Head {
@@ -60,7 +62,7 @@ impl Head {
     pub(crate) fn commit(&self, entries: Vec<Arc<Vec<Entry>>>) {
         let mut now = self.lock();
         let Some(last) = entries.last().and_then(|entries| entries.last()) else { return };
-        now.end = last.offset + 1;
+        now.end = last.end();
         now.open.extend(entries);
         let end = now.end;
         drop(now);
@@ -120,6 +122,14 @@ impl View {
         &self.segments
     }
 
+    /// Where the segment before one ends; an older one that is gone was removed, not lost.
+    fn end_before(&self, number: usize) -> u64 {
+        let before = number.checked_sub(1).and_then(|before| self.segments.get(before));
+        before
+            .or(self.segments.get(number))
+            .map_or(0, |segment| if number == 0 { segment.first_offset() } else { segment.end_offset() })
+    }
+
     /// An offset before which everything was received before a time, and not much more than that.
     pub(crate) fn received_after(&self, time: i64) -> u64 {
         let everything = 0..self.end;
@@ -134,10 +144,14 @@ impl View {
     pub(crate) fn pieces(&self, offsets: &Range<u64>) -> impl DoubleEndedIterator<Item = Piece<'_>> {
         let overlaps = |piece: &Range<u64>| piece.start < offsets.end && piece.end > offsets.start;
         let wanted = overlaps;
+        let numbered = self.segments.iter().enumerate();
         let segments =
-            self.segments.iter().filter(move |segment| wanted(&(segment.first_offset()..segment.end_offset())));
-        let sealed =
-            segments.flat_map(|segment| (0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number)));
+            numbered.filter(move |(number, segment)| wanted(&(self.end_before(*number)..segment.end_offset())));
+        let sealed = segments.flat_map(|(number, segment)| {
+            let missing = self.end_before(number)..segment.first_offset();
+            let missing = (!missing.is_empty()).then(|| Piece::Missing(missing, segment.received().0));
+            missing.into_iter().chain((0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number)))
+        });
         let encoded = self.blocks.iter().map(|block| Piece::Encoded(block));
         // The last block may be sealed already while entries after it wait in the same batch.
         let covered = self.blocks.last().map(|block| block.end());
@@ -158,6 +172,7 @@ impl Piece<'_> {
                 (Some(first), Some(last)) => first.offset..last.offset + 1,
                 _ => 0..0,
             },
+            Self::Missing(offsets, _) => offsets.clone(),
             _ => self.summary().map_or(0..0, |summary| summary.first_offset..summary.end()),
         }
     }
@@ -167,7 +182,7 @@ impl Piece<'_> {
         match self {
             Self::Sealed(segment, number) => segment.blocks().get(*number),
             Self::Encoded(block) => Some(&block.summary),
-            Self::Open(_) => None,
+            Self::Open(_) | Self::Missing(..) => None,
         }
     }
 }

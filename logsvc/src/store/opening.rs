@@ -19,7 +19,7 @@ use super::sealer::{Policy, Sealer};
 use super::segment::Segment;
 use super::wal::{Frame, Wal};
 use super::writer::Writer;
-use crate::entry::{self, Entry, Producer, Source};
+use crate::entry::{self, Entry};
 
 /// A log whose threads do not run yet.
 pub(super) struct Opened {
@@ -76,6 +76,10 @@ pub(super) fn open(
     let mut visit = |frame: Frame<'_>| replay.frame(&frame);
     let opened = Wal::open(disk, &wal_in(folder), policy.wal_file_bytes, &mut visit);
     let (wal, damage) = opened.map_err(io::Error::other)?;
+    if wal.next_offset() > replay.next_offset && wal.next_offset() > 1 {
+        // The file with the latest records is damaged so that nobody knows what it held.
+        replay.add(gap(replay.next_offset, wal.next_offset(), entry::now()));
+    }
     let Replay { next_offset, marks, .. } = replay;
     condition.released.store(end, Ordering::Release);
     condition.wal_bytes.store(wal.bytes(), Ordering::Relaxed);
@@ -87,8 +91,6 @@ pub(super) fn open(
         tracing::error!("the segment {name} is damaged and was put aside: the log has a gap");
     }
     let (encoder, committed) = channel();
-    // A file whose damage hides how far it went may have held more than was read.
-    let next_offset = next_offset.max(wal.next_offset());
     let writer = Writer { wal, marks, next_offset, head, condition, encoder, frame: Vec::new(), commits: 0 };
     Ok(Opened { writer, sealer, committed, lock })
 }
@@ -158,7 +160,7 @@ impl Replay<'_> {
 
     fn add(&mut self, entries: Arc<Vec<Entry>>) {
         let Some(last) = entries.last() else { return };
-        self.next_offset = last.offset + 1;
+        self.next_offset = last.end();
         entries.iter().for_each(|entry| self.marks.advance_by(entry));
         self.head.commit(vec![entries.clone()]);
         self.sealer.push(entries);
@@ -169,9 +171,6 @@ impl Replay<'_> {
 
 /// What stands in the place of offsets that were lost with a damaged file.
 fn gap(from: u64, to: u64, received: i64) -> Arc<Vec<Entry>> {
-    let producer = Producer { name: "logsvc".to_owned(), incarnation: 0 };
-    let source = Source { service: "logsvc".to_owned(), instance: "storage".to_owned(), producer, last_words: false };
     let words = format!("{} log records are missing here, offsets {from} to {}: a file was damaged", to - from, to - 1);
-    let record = entry::damage(to - from, words, received);
-    Arc::new(vec![Entry { offset: from, received, source: Arc::new(source), record }])
+    Arc::new(vec![Entry::lost(from..to, words, received)])
 }

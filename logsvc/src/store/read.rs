@@ -61,7 +61,7 @@ impl Sink for Reading<'_> {
 
     fn take(&mut self, entry: Entry) -> ControlFlow<()> {
         self.bytes += weight(&entry.record);
-        self.chunk.next = entry.offset + 1;
+        self.chunk.next = entry.end();
         self.chunk.entries.push(entry);
         self.enough()
     }

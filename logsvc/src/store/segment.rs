@@ -12,7 +12,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -72,6 +72,8 @@ pub(crate) struct Segment {
     hash: Vec<u8>,
     blocks: Vec<Summary>,
     bloom: BloomPlace,
+    /// Whether the filters are what was written: looked at when they are first needed.
+    bloom_is_whole: OnceLock<bool>,
 }
 
 impl Segment {
@@ -118,7 +120,17 @@ impl Segment {
         let marks = Marks::from_messages(&footer.marks);
         let bloom = footer.bloom.ok_or_else(|| damaged("the footer has no filters"))?;
         let Footer { first_offset, end_offset, blocks, .. } = footer;
-        let segment = Self { name: name.to_owned(), file, bytes, first_offset, end_offset, hash, blocks, bloom };
+        let segment = Self {
+            name: name.to_owned(),
+            file,
+            bytes,
+            first_offset,
+            end_offset,
+            hash,
+            blocks,
+            bloom,
+            bloom_is_whole: OnceLock::new(),
+        };
         Ok((segment, marks))
     }
 
@@ -167,6 +179,9 @@ impl Segment {
         let everything = vec![0xff; self.blocks.len().div_ceil(8)];
         let mut candidates = everything.clone();
         let read = |bytes: &mut [u8], position| self.file.read_at(bytes, position);
+        if !self.bloom_is_whole.get_or_init(|| self.bloom.is_whole(read)) {
+            return Ok(candidates);
+        }
         for hash in all {
             self.bloom.narrow(*hash, &mut candidates, read)?;
         }

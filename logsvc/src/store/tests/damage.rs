@@ -92,3 +92,63 @@ async fn a_segment_of_a_later_version_is_refused_in_words() {
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
     assert!(error.to_string().contains("version 65"), "{error}");
 }
+
+/// Everything, a few entries at a time, as a reader of pages would.
+fn paged(store: &Store, most: usize, filter: &Filter) -> Vec<Entry> {
+    let (mut entries, mut from, end) = (Vec::new(), 0, store.view().end());
+    for _ in 0..2 * RECORDS {
+        let chunk = store.view().read(from, most, filter);
+        entries.extend(chunk.entries);
+        from = chunk.next;
+        if from >= end {
+            return entries;
+        }
+    }
+    panic!("reading did not come to the end: {from}")
+}
+
+#[tokio::test]
+async fn a_segment_that_is_put_aside_leaves_a_gap_and_reading_goes_on_after_it() {
+    let disk = SimulatedDisk::new(1);
+    let entries = written(&disk).await;
+    let mut segments = files(&disk, "segments");
+    let segment = segments.remove(1);
+    let length = disk.content(&segment).unwrap().len() as u64;
+    disk.flip(&segment, length - 20, 0x10);
+
+    let store = open(&disk, &small()).unwrap();
+    let word = proto::logs::Filter { words: vec!["nowhere".into()], ..Default::default() };
+    for (most, filter) in [(1, Filter::default()), (7, Filter::default()), (1, Filter::parse(Some(word)).unwrap())] {
+        let read = paged(&store, most, &filter);
+        let gaps: Vec<&Entry> = read.iter().filter(|entry| entry.source.instance == "storage").collect();
+        let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+        assert_eq!(gap.record.lost.iter().map(|lost| lost.count).sum::<u64>(), gap.end() - gap.offset);
+        if filter.hashes().is_empty() {
+            let lost = entries.iter().filter(|entry| !read.contains(entry)).count() as u64;
+            assert_eq!(lost, gap.end() - gap.offset);
+        }
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn filters_that_are_damaged_hide_nothing() {
+    let disk = SimulatedDisk::new(1);
+    let entries = written(&disk).await;
+    for segment in files(&disk, "segments") {
+        let length = disk.content(&segment).unwrap().len() as u64;
+        // Somewhere in the middle of the file the filters begin; the footer is far shorter than they are.
+        for place in length / 2..length - 2500 {
+            disk.flip(&segment, place, 0xff);
+        }
+    }
+    let store = open(&disk, &small()).unwrap();
+    let wanted = &entries[5].record;
+    let filter = proto::logs::Filter { trace_id: wanted.trace_id.clone(), ..Default::default() };
+
+    let found = paged(&store, 5, &Filter::parse(Some(filter)).unwrap());
+
+    let is_found = |entry: &Entry| entry.record.sequence == wanted.sequence || entry.source.instance == "storage";
+    assert!(found.iter().any(is_found));
+    store.close().await.unwrap();
+}
