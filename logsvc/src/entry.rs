@@ -151,6 +151,11 @@ pub(crate) fn normalise(record: &mut LogRecord, received: i64) {
         record.set_level(Level::Info);
     }
     if nanoseconds(record.time.as_ref()).is_none() {
+        if let Some(said) = record.time {
+            // Beyond what the log can hold: kept as it was said, in seconds since 1970.
+            let field = Field { name: "time.said".to_owned(), value: said.seconds.to_string(), ..Default::default() };
+            record.fields.push(field);
+        }
         record.time = Some(timestamp(received));
     }
     if !record.lost.is_empty() {
@@ -205,6 +210,22 @@ pub(crate) fn timestamp(nanoseconds: i64) -> prost_types::Timestamp {
 /// Now, in nanoseconds since 1970.
 pub(crate) fn now() -> i64 {
     i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default()
+}
+
+/// Leaves out of a gap record what is stored: everything up to a sequence number.
+pub(crate) fn trim_gap(record: &mut LogRecord, stored: u64) {
+    if record.lost.is_empty() || record.sequence > stored {
+        return;
+    }
+    let mut known = stored - record.sequence + 1;
+    record.sequence = stored + 1;
+    for lost in &mut record.lost {
+        // Nobody knows which of them are there: the first levels that were named, which matter least.
+        let taken = lost.count.min(known);
+        lost.count -= taken;
+        known -= taken;
+    }
+    record.lost.retain(|lost| lost.count > 0);
 }
 
 fn describe_gap(record: &mut LogRecord) {

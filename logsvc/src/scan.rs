@@ -44,7 +44,7 @@ pub(crate) fn scan(
 ) -> ControlFlow<()> {
     let mut scan =
         Scan { asked: Asked { offsets, order, filter }, sink, read: 0, waiting: Vec::new(), candidates: None };
-    let mut pieces = view.pieces(offsets);
+    let mut pieces = view.pieces(offsets).into_iter();
     match order {
         Order::OldestFirst => pieces.try_for_each(|piece| scan.piece(piece))?,
         Order::NewestFirst => pieces.rev().try_for_each(|piece| scan.piece(piece))?,

@@ -26,6 +26,7 @@ pub(crate) fn storage(store: &Store) -> Storage {
         duplicates: condition.duplicates.load(Relaxed),
         quarantined: condition.quarantined.load(Relaxed),
         disk_full: condition.disk_full.load(Relaxed),
+        sealing_fails: condition.sealing_fails.load(Relaxed),
         ..Default::default()
     }
 }

@@ -138,7 +138,9 @@ async fn send(chunk: Chunk, end: u64, told: &mut Instant, messages: &Messages) -
 /// The offset to begin at.
 fn begin(start: &Begin, view: &View, filter: &Filter) -> u64 {
     match start {
-        Begin::Offset(offset) => (*offset).min(view.end()),
+        // Nobody was told an offset beyond the end: the log was begun anew since then.
+        Begin::Offset(offset) if *offset > view.end() => view.start(),
+        Begin::Offset(offset) => *offset,
         Begin::Last(0) => view.end(),
         Begin::Last(last) => {
             let mut looking = Looking { left: *last, found: view.end() };

@@ -29,6 +29,8 @@ pub(crate) struct Spool {
     journal: Journal,
     sealed: VecDeque<Sealed>,
     sealed_bytes: u64,
+    /// How much of what was written through could not be read.
+    unreadable: u64,
 }
 
 impl Spool {
@@ -52,7 +54,7 @@ impl Spool {
     fn open(folder: Folder) -> io::Result<Self> {
         let sealed = VecDeque::from(Sealed::all(folder.path())?);
         let sealed_bytes = sealed.iter().map(Sealed::bytes).sum();
-        Ok(Self { journal: Journal::open(folder.path())?, folder, sealed, sealed_bytes })
+        Ok(Self { journal: Journal::open(folder.path())?, folder, sealed, sealed_bytes, unreadable: 0 })
     }
 
     pub(crate) fn owner(&self) -> &Owner {
@@ -62,6 +64,11 @@ impl Spool {
     /// What the waiting files weigh.
     pub(crate) fn bytes(&self) -> u64 {
         self.sealed_bytes
+    }
+
+    /// How much of what was written through could not be read.
+    pub(crate) fn unreadable(&self) -> u64 {
+        self.unreadable
     }
 
     /// How many numbers wait in files.
@@ -86,7 +93,8 @@ impl Spool {
     /// What was written through and is not in a file yet.
     pub(crate) fn read_written(&mut self) -> io::Result<Vec<Chunk>> {
         let filed = self.sealed.iter().filter_map(Sealed::last).max().unwrap_or(0);
-        let written = self.journal.read()?;
+        let (written, unreadable) = self.journal.read()?;
+        self.unreadable = unreadable;
         Ok(written.into_iter().filter_map(|chunk| chunk.after(filed)).collect())
     }
 

@@ -18,6 +18,9 @@ pub(crate) struct Condition {
     /// Files that were put aside because they are damaged.
     pub(crate) quarantined: AtomicU64,
     pub(crate) disk_full: AtomicBool,
+    /// Whether segments cannot be sealed, and whether so much waits for it that nothing more is stored.
+    pub(crate) sealing_fails: AtomicBool,
+    pub(crate) too_much_unsealed: AtomicBool,
     /// Write-ahead files with nothing from this offset on are not needed any more.
     pub(crate) released: AtomicU64,
     /// Cancelled when nothing can be promised any more: the process has to end.

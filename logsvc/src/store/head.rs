@@ -58,11 +58,17 @@ impl Head {
         self.end.subscribe()
     }
 
+    /// Ends the log at an offset: those before it that nobody has are lost.
+    pub(crate) fn end_at(&self, end: u64) {
+        self.lock().end = end;
+        self.end.send_replace(end);
+    }
+
     /// Adds entries that are on disk.
     pub(crate) fn commit(&self, entries: Vec<Arc<Vec<Entry>>>) {
         let mut now = self.lock();
         let Some(last) = entries.last().and_then(|entries| entries.last()) else { return };
-        now.end = last.end();
+        now.end = last.offset + 1;
         now.open.extend(entries);
         let end = now.end;
         drop(now);
@@ -95,12 +101,9 @@ impl Head {
 }
 
 impl View {
-    /// The first offset that is still there.
+    /// The first offset that is still there; without a segment nothing was ever removed.
     pub(crate) fn start(&self) -> u64 {
-        let sealed = self.segments.first().map(|segment| segment.first_offset());
-        let encoded = || self.blocks.first().map(|block| block.summary.first_offset);
-        let open = || self.open.first().and_then(|entries| entries.first()).map(|entry| entry.offset);
-        sealed.or_else(encoded).or_else(open).unwrap_or(self.end)
+        self.segments.first().map_or(1, |segment| segment.first_offset())
     }
 
     /// The offset after the last record.
@@ -110,48 +113,56 @@ impl View {
 
     /// When the first record that is still there was received.
     pub(crate) fn first_received(&self) -> Option<i64> {
-        let everything = 0..self.end;
-        let first = self.pieces(&everything).next()?;
-        match first {
-            Piece::Open(entries) => entries.first().map(|first| first.received),
-            _ => first.summary().map(|summary| summary.first_received),
-        }
+        self.from_segment(0).find(|piece| !piece.offsets().is_empty()).map(|piece| piece.first_received())
     }
 
     pub(crate) fn segments(&self) -> &[Arc<Segment>] {
         &self.segments
     }
 
-    /// Where the segment before one ends; an older one that is gone was removed, not lost.
-    fn end_before(&self, number: usize) -> u64 {
-        let before = number.checked_sub(1).and_then(|before| self.segments.get(before));
-        before
-            .or(self.segments.get(number))
-            .map_or(0, |segment| if number == 0 { segment.first_offset() } else { segment.end_offset() })
-    }
-
     /// An offset before which everything was received before a time, and not much more than that.
     pub(crate) fn received_after(&self, time: i64) -> u64 {
         let everything = 0..self.end;
-        let mut later = self.pieces(&everything).filter(|piece| match piece {
+        let mut later = self.pieces(&everything).into_iter().filter(|piece| match piece {
             Piece::Open(entries) => entries.last().is_some_and(|last| last.received >= time),
             _ => piece.summary().is_some_and(|summary| summary.last_received >= time),
         });
         later.next().map_or(self.end, |piece| piece.offsets().start)
     }
 
-    /// Everything that may hold one of these offsets, in their order.
-    pub(crate) fn pieces(&self, offsets: &Range<u64>) -> impl DoubleEndedIterator<Item = Piece<'_>> {
-        let overlaps = |piece: &Range<u64>| piece.start < offsets.end && piece.end > offsets.start;
-        let wanted = overlaps;
-        let numbered = self.segments.iter().enumerate();
-        let segments =
-            numbered.filter(move |(number, segment)| wanted(&(self.end_before(*number)..segment.end_offset())));
-        let sealed = segments.flat_map(|(number, segment)| {
-            let missing = self.end_before(number)..segment.first_offset();
-            let missing = (!missing.is_empty()).then(|| Piece::Missing(missing, segment.received().0));
-            missing.into_iter().chain((0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number)))
-        });
+    /// Everything that holds some of these offsets, in their order, and what is missing between.
+    pub(crate) fn pieces(&self, offsets: &Range<u64>) -> Vec<Piece<'_>> {
+        let first = self.segments.partition_point(|segment| segment.end_offset() <= offsets.start);
+        // What is before the first segment was removed, not lost.
+        let before = first.checked_sub(1).and_then(|before| self.segments.get(before));
+        let mut expected = before.map_or_else(|| self.start(), |before| before.end_offset());
+        let mut pieces = Vec::new();
+        for piece in self.from_segment(first) {
+            let held = piece.offsets();
+            if held.is_empty() {
+                continue;
+            }
+            if held.start > expected {
+                pieces.push(Piece::Missing(expected..held.start, piece.first_received()));
+            }
+            expected = held.end;
+            pieces.push(piece);
+            if held.end >= offsets.end {
+                break;
+            }
+        }
+        if expected < self.end.min(offsets.end) {
+            pieces.push(Piece::Missing(expected..self.end, 0));
+        }
+        pieces.retain(|piece| piece.offsets().start < offsets.end && piece.offsets().end > offsets.start);
+        pieces
+    }
+
+    /// Everything from the segment with this number on.
+    fn from_segment(&self, first: usize) -> impl Iterator<Item = Piece<'_>> {
+        let segments = self.segments.iter().skip(first);
+        let sealed =
+            segments.flat_map(|segment| (0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number)));
         let encoded = self.blocks.iter().map(|block| Piece::Encoded(block));
         // The last block may be sealed already while entries after it wait in the same batch.
         let covered = self.blocks.last().map(|block| block.end());
@@ -160,7 +171,7 @@ impl View {
             let skipped = entries.partition_point(|entry| entry.offset < covered);
             Piece::Open(&entries[skipped..])
         });
-        sealed.chain(encoded).chain(open).filter(move |piece| overlaps(&piece.offsets()))
+        sealed.chain(encoded).chain(open)
     }
 }
 
@@ -174,6 +185,15 @@ impl Piece<'_> {
             },
             Self::Missing(offsets, _) => offsets.clone(),
             _ => self.summary().map_or(0..0, |summary| summary.first_offset..summary.end()),
+        }
+    }
+
+    /// When its first record was received; for what is missing, when the next one was.
+    fn first_received(&self) -> i64 {
+        match self {
+            Self::Open(entries) => entries.first().map_or(0, |first| first.received),
+            Self::Missing(_, received) => *received,
+            _ => self.summary().map_or(0, |summary| summary.first_received),
         }
     }
 

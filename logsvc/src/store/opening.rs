@@ -19,7 +19,7 @@ use super::sealer::{Policy, Sealer};
 use super::segment::Segment;
 use super::wal::{Frame, Wal};
 use super::writer::Writer;
-use crate::entry::{self, Entry};
+use crate::entry::Entry;
 
 /// A log whose threads do not run yet.
 pub(super) struct Opened {
@@ -76,11 +76,11 @@ pub(super) fn open(
     let mut visit = |frame: Frame<'_>| replay.frame(&frame);
     let opened = Wal::open(disk, &wal_in(folder), policy.wal_file_bytes, &mut visit);
     let (wal, damage) = opened.map_err(io::Error::other)?;
-    if wal.next_offset() > replay.next_offset && wal.next_offset() > 1 {
-        // The file with the latest records is damaged so that nobody knows what it held.
-        replay.add(gap(replay.next_offset, wal.next_offset(), entry::now()));
-    }
     let Replay { next_offset, marks, .. } = replay;
+    // Of a file without a readable header nobody knows how much it held: no offset is given twice.
+    let unknown = if damage.iter().any(|damage| damage.to_offset.is_none()) { policy.wal_file_bytes } else { 0 };
+    let next_offset = next_offset.max(wal.next_offset()) + unknown;
+    head.end_at(next_offset);
     condition.released.store(end, Ordering::Release);
     condition.wal_bytes.store(wal.bytes(), Ordering::Relaxed);
     condition.quarantined.store((put_aside.len() + damage.len()) as u64, Ordering::Relaxed);
@@ -147,9 +147,6 @@ impl Replay<'_> {
             return Ok(());
         }
         let commit = Commit::decode(frame.payload).map_err(|_| damaged("a frame is whole and cannot be read"))?;
-        if frame.first_offset > self.next_offset {
-            self.add(gap(self.next_offset, frame.first_offset, commit.received));
-        }
         for entries in commit.into_entries(frame.first_offset) {
             let known = entries.partition_point(|entry| entry.offset < self.next_offset);
             let fresh = if known == 0 { entries } else { Arc::new(entries[known..].to_vec()) };
@@ -160,17 +157,11 @@ impl Replay<'_> {
 
     fn add(&mut self, entries: Arc<Vec<Entry>>) {
         let Some(last) = entries.last() else { return };
-        self.next_offset = last.end();
+        self.next_offset = last.offset + 1;
         entries.iter().for_each(|entry| self.marks.advance_by(entry));
         self.head.commit(vec![entries.clone()]);
         self.sealer.push(entries);
         // Memory is for what is not sealed; after a long time without sealing there is more than a segment.
         self.sealer.seal_when_due(i64::MIN);
     }
-}
-
-/// What stands in the place of offsets that were lost with a damaged file.
-fn gap(from: u64, to: u64, received: i64) -> Arc<Vec<Entry>> {
-    let words = format!("{} log records are missing here, offsets {from} to {}: a file was damaged", to - from, to - 1);
-    Arc::new(vec![Entry::lost(from..to, words, received)])
 }

@@ -17,6 +17,9 @@ use super::segment::Segment;
 use super::wal;
 use crate::entry::{self, Entry, weight};
 
+/// Segments that may wait to be sealed, in memory and in write-ahead files, before nothing more is stored.
+const MOST_UNSEALED: usize = 8;
+
 /// How often age is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -172,6 +175,8 @@ impl Sealer {
             while !self.blocks.is_empty() && self.seal() {}
         }
         while self.is_full() && self.seal() {}
+        let too_much = self.blocks.len() > MOST_UNSEALED * self.policy.segment_blocks;
+        self.condition.too_much_unsealed.store(too_much, Ordering::Relaxed);
     }
 
     fn is_full(&self) -> bool {
@@ -190,6 +195,7 @@ impl Sealer {
             Err(error) => return self.fail("seal a segment of", &error),
         };
         self.failing = false;
+        self.condition.sealing_fails.store(false, Ordering::Relaxed);
         self.previous = segment.hash().to_vec();
         self.blocks.drain(..count);
         self.condition.released.store(segment.end_offset(), Ordering::Release);
@@ -206,6 +212,7 @@ impl Sealer {
     }
 
     fn fail(&mut self, what: &str, error: &io::Error) -> bool {
+        self.condition.sealing_fails.store(true, Ordering::Relaxed);
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!(target: mesh::TERMINAL, "could not {what} the log, and will try again: {error}");
         }

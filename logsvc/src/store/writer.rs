@@ -95,6 +95,8 @@ impl Writer {
     }
 
     fn take(&mut self, append: &Append, mut record: LogRecord, received: i64, bytes: &mut usize) -> LogRecord {
+        let stored = self.marks.of(&append.source.producer).map_or(0, |mark| mark.sequence);
+        entry::trim_gap(&mut record, stored);
         self.marks.advance(&append.source.producer, &record, received);
         entry::normalise(&mut record, received);
         *bytes += weight(&record);
@@ -127,6 +129,9 @@ impl Writer {
         let count = commit.count();
         if count == 0 {
             return Ok(());
+        }
+        if self.condition.too_much_unsealed.load(Ordering::Relaxed) {
+            return Err(Error::StorageFailed);
         }
         self.frame.clear();
         commit.encode(&mut self.frame).map_err(|_| Error::StorageFailed)?;

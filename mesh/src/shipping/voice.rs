@@ -37,6 +37,11 @@ impl Voice {
         }
     }
 
+    /// Says how much of what a process left behind nobody can read: how many records that were is unknown.
+    pub(super) fn unreadable(&self, instance: &str, bytes: u64) {
+        self.say(|| tracing::warn!("{bytes} bytes of the log records that {instance} left behind cannot be read"));
+    }
+
     pub(super) fn levels_changed(&self, levels: &str) {
         self.say(|| tracing::info!("the log service set the log levels to {levels}"));
     }

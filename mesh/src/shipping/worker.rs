@@ -42,6 +42,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// While calls succeed, memory holds so much before it is moved into files.
 const MOST_IN_MEMORY: usize = 3 * SHIPMENT_BYTES;
 
+/// How often a gap that grows is declared: a crash hides what was lost since then.
+const GAP: Duration = Duration::from_secs(1);
+
 /// How long a spool that failed is left alone.
 const SPOOL_REST: Duration = Duration::from_secs(10);
 
@@ -82,6 +85,8 @@ struct When {
     greet: Instant,
     look: Instant,
     spool: Instant,
+    /// What was lost since the last record is declared then, also when it still grows.
+    gap: Instant,
 }
 
 impl Worker {
@@ -96,7 +101,7 @@ impl Worker {
             outbox.writes_through();
         }
         let now = Instant::now();
-        let when = When { gather: None, ship: None, open: now, greet: now + IDLE, look: now, spool: now };
+        let when = When { gather: None, ship: None, open: now, greet: now + IDLE, look: now, spool: now, gap: now };
         Self {
             channel: join(identity),
             outbox,
@@ -177,6 +182,9 @@ impl Worker {
     /// When the clock is to be looked at again.
     fn next_due(&self, is_under_way: bool) -> Instant {
         let mut due = self.when.look.min(self.when.gather.unwrap_or(self.when.look));
+        if !self.own.is_empty() {
+            due = due.min(self.when.gap);
+        }
         if !is_under_way {
             let has_files = self.own.has_files() || !self.adopted.is_empty();
             let ship = if has_files { Some(self.when.open) } else { self.when.ship };
@@ -187,7 +195,8 @@ impl Worker {
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        if self.when.gather.is_some_and(|gather| gather <= now) {
+        let gap_is_due = !self.own.is_empty() && self.when.gap <= now;
+        if self.when.gather.is_some_and(|gather| gather <= now) || gap_is_due {
             self.gather();
         }
         if self.when.look <= now {
@@ -202,6 +211,9 @@ impl Worker {
         for spool in Spool::adopt(&at.folder, &self.own.owner().service) {
             // What cannot be read now may be readable for the next one who looks.
             let Ok(backlog) = Backlog::adopted(spool) else { continue };
+            if let Some(spool) = backlog.spool().filter(|spool| spool.unreadable() > 0) {
+                self.voice.unreadable(&backlog.owner().instance, spool.unreadable());
+            }
             self.adopted.push_back(Adopted { backlog, asked: false });
         }
     }
@@ -209,9 +221,14 @@ impl Worker {
     /// Takes what was said, and writes it through.
     fn gather(&mut self) {
         self.when.gather = None;
-        // A gap that still grows is declared when nothing else waits.
-        let taken = if self.own.is_empty() { self.outbox.take_with_gap() } else { self.outbox.take() };
         let now = Instant::now();
+        // A gap that still grows is declared when nothing else waits; at the end; and now and then, because a
+        // crash must not hide much of it.
+        let declares = self.own.is_empty() || self.stopping || self.when.gap <= now;
+        let taken = if declares { self.outbox.take_with_gap() } else { self.outbox.take() };
+        if declares {
+            self.when.gap = now + GAP;
+        }
         if !taken.chunks.is_empty() {
             self.own.add(taken.chunks);
             self.write_through();

@@ -60,17 +60,29 @@ impl Journal {
         Ok(())
     }
 
-    /// Reads what a process left behind. A damaged chunk becomes a gap.
-    pub(super) fn read(&mut self) -> io::Result<Vec<Chunk>> {
+    /// Reads what a process left behind, and answers how many bytes are no frames: one that a kill tore, or damage.
+    ///
+    /// A damaged chunk becomes a gap, and so does what is missing between two that are whole.
+    pub(super) fn read(&mut self) -> io::Result<(Vec<Chunk>, u64)> {
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(0))?;
         self.file.read_to_end(&mut bytes)?;
-        let (mut rest, mut chunks) = (Bytes::from(bytes), Vec::new());
-        while let Some((head, body)) = next_frame(&mut rest) {
+        let (mut rest, mut chunks, mut unreadable) = (Bytes::from(bytes), Vec::<Chunk>::new(), 0);
+        while !rest.is_empty() {
+            let Some((head, body)) = next_frame(&mut rest) else {
+                // What follows on damage may be whole.
+                rest = rest.slice(1..);
+                unreadable += 1;
+                continue;
+            };
+            let expected = chunks.last().map_or(head.first, |chunk| chunk.last() + 1);
+            if head.first > expected {
+                chunks.push(missing(expected, head.first - 1));
+            }
             let whole = (crc32c::crc32c(&body) == head.sum).then(|| Chunk::read(body)).flatten();
             chunks.push(whole.unwrap_or_else(|| missing(head.first, head.last)));
         }
-        Ok(chunks)
+        Ok((chunks, unreadable))
     }
 }
 

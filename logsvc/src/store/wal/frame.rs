@@ -37,12 +37,12 @@ use crc32c::crc32c_append;
 /// What the store knows to read and writes.
 pub(super) const VERSION: u16 = 1;
 
-/// A page of its own: no frame that is written later touches it.
-pub(super) const HEADER_BYTES: usize = 4096;
+/// Pages of its own: no frame that is written later touches them.
+pub(super) const HEADER_BYTES: usize = 8192;
 
 const MAGIC: &[u8; 8] = b"RUNDOWAL";
 const FILE_HEADER: usize = 64;
-/// In different sectors, of disks with sectors of 512 bytes at least.
+/// In different sectors, of disks with sectors of 4 KiB at most.
 const COPIES: [usize; 2] = [0, HEADER_BYTES / 2];
 const FRAME_HEADER: usize = 24;
 const ALIGNMENT: usize = 8;

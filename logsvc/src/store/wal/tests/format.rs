@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 
-const SMALL: u64 = 16 << 10;
+const SMALL: u64 = 20 << 10;
 
 fn open_real(folder: &Path) -> (Wal, Vec<Damage>, Vec<Commit>) {
     open_at(Arc::new(RealDisk), folder, SMALL).unwrap()
@@ -131,7 +131,7 @@ fn a_newer_format_is_refused_in_clear_words() {
     drop(filled(folder.path()));
     let path = folder.path().join("00000000000000000030.wal");
     let mut content = fs::read(&path).unwrap();
-    for copy in [0, 2048] {
+    for copy in [0, 4096] {
         content[copy + 8] = 2;
         let sum = crc32c::crc32c_append(crc32c::crc32c(&content[copy..copy + 12]), &content[copy + 16..copy + 64]);
         content[copy + 12..copy + 16].copy_from_slice(&sum.to_le_bytes());
@@ -167,11 +167,11 @@ fn a_check_reports_each_file_and_changes_nothing() {
     let broken = folder.path().join("00000000000000000030.wal");
     let mut content = fs::read(&broken).unwrap();
     content[0] ^= 1;
-    content[4096 + 100] ^= 1;
+    content[8192 + 100] ^= 1;
     fs::write(&broken, &content).unwrap();
     let newest = folder.path().join("00000000000000000060.wal");
     let mut torn = fs::read(&newest).unwrap();
-    torn[4096 + 2 * 4024 + 3000] ^= 1;
+    torn[8192 + 2 * 4024 + 3000] ^= 1;
     fs::write(&newest, &torn).unwrap();
 
     let reports = check(&RealDisk, folder.path()).unwrap();

@@ -119,7 +119,7 @@ fn a_file_without_a_header_is_reported_as_a_whole() {
     let Stored { disk, commits } = store(20, 4000, &mut rng);
     let files: Vec<_> = open(&disk, SMALL).unwrap().0.files.iter().map(|file| file.first_offset).collect();
     let [_, middle, next, .., newest] = files[..] else { panic!("more files than {files:?}") };
-    for copy in [20, 2048 + 20] {
+    for copy in [20, 4096 + 20] {
         assert_eq!(open(&disk, SMALL).unwrap().1, [], "one copy is enough");
         disk.flip(&path_of(&name_of(middle)), copy, 1);
         disk.flip(&path_of(&name_of(newest)), copy, 1);
@@ -205,7 +205,7 @@ fn a_logged_copy_of_the_file_is_no_frame() {
     let (mut wal, ..) = open(&disk, 4 * SMALL).unwrap();
     wal.append(0, 5, b"first").unwrap();
     wal.append(5, 5, b"second").unwrap();
-    let copy = disk.content(&path_of(&name_of(0))).unwrap()[4096..4200].to_vec();
+    let copy = disk.content(&path_of(&name_of(0))).unwrap()[8192..8296].to_vec();
     let position = wal.active.as_ref().unwrap().position;
     wal.append(10, 5, &copy).unwrap();
     disk.flip(&path_of(&name_of(0)), position + 8, 1);
