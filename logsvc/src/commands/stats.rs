@@ -80,6 +80,9 @@ fn stored(storage: &Storage, now: Timestamp, coloured: bool) -> String {
         let words = format!("{} put aside; logsvc verify says why", count(storage.quarantined, "file"));
         add("damaged", words, Some(Colour::Bad));
     }
+    if storage.sealing_fails {
+        add("sealing", "FAILS: the terminal of the log service says why".to_owned(), Some(Colour::Bad));
+    }
     if storage.disk_full {
         add("disk", "FULL: nothing can be stored".to_owned(), Some(Colour::Bad));
     }
