@@ -113,7 +113,7 @@ impl View {
 
     /// When the first record that is still there was received.
     pub(crate) fn first_received(&self) -> Option<i64> {
-        self.from_segment(0).find(|piece| !piece.offsets().is_empty()).map(|piece| piece.first_received())
+        self.held_since(0).find(|piece| !piece.offsets().is_empty()).map(|piece| piece.first_received())
     }
 
     pub(crate) fn segments(&self) -> &[Arc<Segment>] {
@@ -137,7 +137,7 @@ impl View {
         let before = first.checked_sub(1).and_then(|before| self.segments.get(before));
         let mut expected = before.map_or_else(|| self.start(), |before| before.end_offset());
         let mut pieces = Vec::new();
-        for piece in self.from_segment(first) {
+        for piece in self.held_since(first) {
             let held = piece.offsets();
             if held.is_empty() {
                 continue;
@@ -159,7 +159,7 @@ impl View {
     }
 
     /// Everything from the segment with this number on.
-    fn from_segment(&self, first: usize) -> impl Iterator<Item = Piece<'_>> {
+    fn held_since(&self, first: usize) -> impl Iterator<Item = Piece<'_>> {
         let segments = self.segments.iter().skip(first);
         let sealed =
             segments.flat_map(|segment| (0..segment.blocks().len()).map(|number| Piece::Sealed(segment, number)));
