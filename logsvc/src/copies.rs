@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use tracing::dispatcher::{self, Dispatch};
+use tracing::dispatcher;
 
 mod destination;
 mod worker;
@@ -118,7 +118,7 @@ fn open(url: &str) -> anyhow::Result<(Runtime, Destination)> {
 /// Copies until it is told to stop.
 fn run(runtime: Runtime, mut worker: Worker, stop: CancellationToken) {
     loop {
-        let quiet = dispatcher::set_default(&Dispatch::none());
+        let quiet = dispatcher::set_default(&mesh::silence());
         let goes_on = runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -132,6 +132,6 @@ fn run(runtime: Runtime, mut worker: Worker, stop: CancellationToken) {
         }
         worker.complain();
     }
-    let _quiet = dispatcher::set_default(&Dispatch::none());
+    let _quiet = dispatcher::set_default(&mesh::silence());
     runtime.shutdown_background();
 }

@@ -19,7 +19,7 @@ use anyhow::{Context as _, ensure};
 use proto::logs::Forwarding;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::dispatcher::{self, Dispatch};
+use tracing::dispatcher;
 
 use crate::entry::Source;
 use crate::error::Error;
@@ -163,7 +163,7 @@ fn run(runtime: tokio::runtime::Runtime, mut worker: Worker) {
         tokio::time::sleep(LAST_EXPORT).await;
     });
     loop {
-        let quiet = dispatcher::set_default(&Dispatch::none());
+        let quiet = dispatcher::set_default(&mesh::silence());
         let goes_on = runtime.block_on(async {
             tokio::select! {
                 goes_on = worker.step() => goes_on,
@@ -177,7 +177,7 @@ fn run(runtime: tokio::runtime::Runtime, mut worker: Worker) {
         }
     }
     worker.finish();
-    let _quiet = dispatcher::set_default(&Dispatch::none());
+    let _quiet = dispatcher::set_default(&mesh::silence());
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::dispatcher::{self, Dispatch};
+use tracing::dispatcher;
 
 mod voice;
 mod part;
@@ -74,7 +74,7 @@ impl Shipper {
         std::thread::Builder::new().name("log shipper".to_owned()).spawn(move || {
             let voice = Voice::of_process();
             // Declared before the runtime, so that it outlives it: dropping connections says things too.
-            let _quiet = dispatcher::set_default(&Dispatch::none());
+            let _quiet = dispatcher::set_default(&crate::silent::dispatch());
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
             let left = runtime.block_on(async { Worker::new(shipping, voice).work(token).await });
             // A name that is still being resolved is not waited for.

@@ -19,7 +19,7 @@ use opentelemetry_sdk::trace::SpanExporter as _;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::dispatcher::{self, Dispatch};
+use tracing::dispatcher;
 
 use crate::call::Call;
 
@@ -162,7 +162,7 @@ fn export(runtime: Runtime, mut worker: Worker) {
         tokio::time::sleep(LAST_WORDS).await;
     });
     loop {
-        let quiet = dispatcher::set_default(&Dispatch::none());
+        let quiet = dispatcher::set_default(&crate::silent::dispatch());
         let goes_on = runtime.block_on(async {
             tokio::select! {
                 goes_on = worker.export_batch() => goes_on,
@@ -176,7 +176,7 @@ fn export(runtime: Runtime, mut worker: Worker) {
         worker.complain();
     }
     worker.give_up();
-    let _quiet = dispatcher::set_default(&Dispatch::none());
+    let _quiet = dispatcher::set_default(&crate::silent::dispatch());
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
 }
