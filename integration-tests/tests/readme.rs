@@ -71,7 +71,9 @@ impl Up {
         let mut settings: Vec<(String, String)> =
             ports.iter().map(|(name, _, here)| ((*name).to_owned(), here.to_string())).collect();
         settings.push(("RUNDOO_REGISTRY".to_owned(), ports[1].2.to_string()));
-        settings.push(("LOGSVC_FILE".to_owned(), folder.path().join("app.log").display().to_string()));
+        for (name, file) in [("LOGSVC_FILE", "app.log"), ("LOGSVC_DATA", "logs"), ("RUNDOO_SPOOL", "spool")] {
+            settings.push((name.to_owned(), folder.path().join(file).display().to_string()));
+        }
         settings.push(("DATABASE_URL".to_owned(), format!("sqlite://{}", folder.path().join("products.db").display())));
         settings
     }
@@ -164,7 +166,9 @@ async fn its_commands_work_as_printed() -> anyhow::Result<()> {
             "grpcurl" if has_grpcurl => up.shell(&here)?,
             "grpcurl" => grpcurl(&here).await.with_context(|| command.clone())?,
             "just" => up.shell(&here)?,
-            "cargo" if command.contains(" import ") || command.contains(" registry -- ") => up.shell(&here)?,
+            "cargo" if [" import ", " registry -- ", " logsvc -- "].iter().any(|part| command.contains(part)) => {
+                up.shell(&here)?
+            }
             // Serving alone, in any order, is what `startup` is about; here the flag list must print.
             "cargo" if command.starts_with("cargo run -p") => up.shell(&format!("{here} -- --help"))?,
             // The two that it opens with: one is running, the other is running us.
