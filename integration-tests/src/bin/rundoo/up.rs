@@ -20,6 +20,7 @@ use crate::say;
 mod changes;
 mod welcome;
 
+use changes::Changes;
 pub(crate) use changes::sentence;
 
 /// A service that does not serve after this has a problem that waiting does not solve.
@@ -79,15 +80,21 @@ struct Fleet {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut fleet = Fleet { processes: Vec::new(), addresses: Vec::new(), shown: Arc::new(AtomicBool::new(true)) };
     let mut stops = Stops::listen()?;
+    let mut changes = Changes::new(Mesh::client(&[arguments.registry.to_string()]));
+    let started = async {
+        start(&mut fleet, &arguments).await?;
+        // Before anybody is told that it is up, or who dies just then would be part of the first picture.
+        Ok(tokio::time::timeout(START_TIMEOUT, changes.begin()).await.context("the registry does not answer")?)
+    };
     let started = tokio::select! {
-        started = start(&mut fleet, &arguments) => started,
+        started = started => started,
         () = stops.next() => Err(anyhow::anyhow!("stopped during the start")),
     };
     let code = match started {
-        Ok(()) => {
+        Ok(stream) => {
             fleet.shown.store(false, Ordering::Relaxed);
             welcome::print(&arguments, &fleet.addresses);
-            watch(&mut fleet, &arguments, &mut stops).await;
+            watch(&mut fleet, changes.follow(stream), &mut stops).await;
             println!("\nstopping");
             ExitCode::SUCCESS
         }
@@ -215,9 +222,7 @@ async fn seed(file: &Path, registry: SocketAddr, binaries: &Path, folder: &Path)
 }
 
 /// Shows changes of state until it is time to stop.
-async fn watch(fleet: &mut Fleet, arguments: &Arguments, stops: &mut Stops) {
-    let mesh = Mesh::client(&[arguments.registry.to_string()]);
-    let following = changes::follow(&mesh);
+async fn watch(fleet: &mut Fleet, following: impl Future<Output = ()>, stops: &mut Stops) {
     tokio::pin!(following);
     let mut check = tokio::time::interval(Duration::from_millis(100));
     loop {

@@ -7,43 +7,75 @@ use mesh::Mesh;
 use owo_colors::AnsiColors;
 use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::watch_response::Event;
-use proto::registry::{Instance, InstanceState, SuspectReason, WatchRequest};
+use proto::registry::{Instance, InstanceState, SuspectReason, WatchRequest, WatchResponse};
+use tonic::{Status, Streaming};
 
 use crate::say;
 
-/// Follows for ever, coming back when the registry does.
-pub(crate) async fn follow(mesh: &Mesh) {
-    let mut shown = Shown::default();
-    let mut request = WatchRequest::default();
-    let mut said_away = false;
-    loop {
-        let stream = RegistryServiceClient::new(mesh.registry()).watch(tokio_stream::once(request.clone())).await;
-        if let Ok(stream) = stream {
-            let mut stream = stream.into_inner();
-            if std::mem::take(&mut said_away) {
-                println!("{} the registry is back", say::clock());
-            }
-            while let Ok(Some(message)) = stream.message().await {
-                (request.epoch, request.revision) = (message.epoch, message.revision);
-                match message.event {
-                    Some(Event::Snapshot(snapshot)) => {
-                        snapshot.instances.iter().for_each(|instance| shown.show(instance))
+/// How long a registry that did not answer is left alone.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The registry's picture, followed from a first snapshot on.
+pub(crate) struct Changes {
+    mesh: Mesh,
+    /// Where to go on.
+    request: WatchRequest,
+    shown: Shown,
+}
+
+impl Changes {
+    pub(crate) fn new(mesh: Mesh) -> Self {
+        Self { mesh, request: WatchRequest::default(), shown: Shown::default() }
+    }
+
+    /// Returns once the first snapshot is there: what changes from then on is shown.
+    pub(crate) async fn begin(&mut self) -> Streaming<WatchResponse> {
+        loop {
+            if let Ok(mut stream) = self.watch().await {
+                while let Ok(Some(message)) = stream.message().await {
+                    self.take(message);
+                    if self.shown.began {
+                        return stream;
                     }
-                    Some(Event::SnapshotEnd(_)) => shown.began = true,
-                    Some(Event::Delta(delta)) => delta.changed.iter().for_each(|instance| shown.show(instance)),
-                    _ => {}
                 }
             }
+            tokio::time::sleep(RETRY).await;
         }
-        if !said_away {
-            said_away = true;
-            println!(
-                "{} {}",
-                say::clock(),
-                say::coloured("the registry is away; everyone goes on with the last picture", AnsiColors::Red)
-            );
+    }
+
+    /// Follows for ever, coming back when the registry does.
+    pub(crate) async fn follow(mut self, mut stream: Streaming<WatchResponse>) {
+        loop {
+            while let Ok(Some(message)) = stream.message().await {
+                self.take(message);
+            }
+            let text = say::coloured("the registry is away; everyone goes on with the last picture", AnsiColors::Red);
+            println!("{} {text}", say::clock());
+            stream = loop {
+                tokio::time::sleep(RETRY).await;
+                if let Ok(stream) = self.watch().await {
+                    break stream;
+                }
+            };
+            println!("{} the registry is back", say::clock());
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
+    async fn watch(&self) -> Result<Streaming<WatchResponse>, Status> {
+        let request = tokio_stream::once(self.request.clone());
+        Ok(RegistryServiceClient::new(self.mesh.registry()).watch(request).await?.into_inner())
+    }
+
+    fn take(&mut self, message: WatchResponse) {
+        (self.request.epoch, self.request.revision) = (message.epoch, message.revision);
+        match message.event {
+            Some(Event::Snapshot(snapshot)) => {
+                snapshot.instances.iter().for_each(|instance| self.shown.show(instance));
+            }
+            Some(Event::SnapshotEnd(_)) => self.shown.began = true,
+            Some(Event::Delta(delta)) => delta.changed.iter().for_each(|instance| self.shown.show(instance)),
+            _ => {}
+        }
     }
 }
 
