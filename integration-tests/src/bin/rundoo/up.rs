@@ -84,7 +84,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = async {
         start(&mut fleet, &arguments).await?;
         // Before anybody is told that it is up, or who dies just then would be part of the first picture.
-        Ok(tokio::time::timeout(START_TIMEOUT, changes.begin()).await.context("the registry does not answer")?)
+        tokio::time::timeout(START_TIMEOUT, changes.begin()).await.context("the registry does not answer")
     };
     let started = tokio::select! {
         started = started => started,
