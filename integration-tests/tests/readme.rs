@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use harness::eventually::{COMPILING, eventually, eventually_within};
 use harness::skip::skip;
 use harness::system::{free_port, loopback};
-use harness::{Process, Program, binaries, dynamic, eventually, health};
+use harness::{Process, Program, binaries, dynamic, health};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -54,7 +55,7 @@ impl Up {
             .into_iter()
             .fold(program, |program, (name, value)| program.set(&name, value));
         let mut up = Self { process: program.start()?, folder, ports };
-        eventually("`just up` is up", async || {
+        eventually_within(COMPILING, "`just up` is up", async || {
             let output = up.process.output();
             anyhow::ensure!(up.process.ended().is_none(), "it ended:\n{output}");
             anyhow::ensure!(output.contains("Ctrl-C stops everything"), "{output}");
