@@ -129,7 +129,12 @@ async fn a_tonic_client_follows_when_its_connection_is_replaced() -> anyhow::Res
     let mut client = specimens.plain(0).await?;
 
     for _ in 0..40 {
-        client.echo(echo(waiting(Duration::from_millis(40)))).await?;
+        let call = || echo(waiting(Duration::from_millis(40)));
+        if let Err(status) = client.echo(call()).await {
+            // hyper may hand a call to a connection just as it ends: it is not sent then.
+            assert!(status.code() == Code::Cancelled && status.message() == "operation was canceled", "{status}");
+            client.echo(call()).await?;
+        }
     }
 
     let stats = specimens.stats(0).await?;
