@@ -12,7 +12,7 @@ use tonic::{Code, Request};
 async fn the_caller_gets_its_request_id_back_also_with_a_refusal() -> anyhow::Result<()> {
     let system = System::start().await?;
     let channel = harness::health::connect(system.address(Role::Products(0))?).await?;
-    let mut request = Request::new(GetProductRequest { id: 77 });
+    let mut request = Request::new(GetProductRequest { id: 77, ..Default::default() });
     request.metadata_mut().insert("x-request-id", "my-own-id".parse()?);
 
     let refused = ProductServiceClient::new(channel).get_product(request).await.expect_err("there is no product");

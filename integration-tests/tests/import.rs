@@ -161,8 +161,15 @@ async fn an_import_is_applied_once_for_its_request_id_and_only_if_new_when_that_
 
         let product = all.values().next().expect("there is one");
         let Product { id: number, category, sku, etag, .. } = product.clone();
-        let change =
-            UpdateProductRequest { id: number, name: "Another".into(), category, sku, etag, request_id: String::new() };
+        let change = UpdateProductRequest {
+            id: number,
+            name: "Another".into(),
+            category,
+            sku,
+            etag,
+            request_id: String::new(),
+            ..Default::default()
+        };
         system.products().update_product(change).await?;
         let changed = catalogue::read(&system).await?;
 

@@ -129,7 +129,7 @@ async fn every_field_at_fault_is_named() -> anyhow::Result<()> {
         ];
         for (name, category, sku, fields) in cases {
             let (name, category, sku) = (name.to_owned(), category.to_owned(), sku.to_owned());
-            let create = CreateProductRequest { name, category, sku, request_id: fresh() };
+            let create = CreateProductRequest { name, category, sku, request_id: fresh(), ..Default::default() };
             let update = UpdateProductRequest {
                 name: create.name.clone(),
                 category: create.category.clone(),
@@ -142,7 +142,7 @@ async fn every_field_at_fault_is_named() -> anyhow::Result<()> {
         }
 
         let empty = shop.update(UpdateProductRequest::default()).await.expect_err("all is missing");
-        assert_eq!(why(&empty), invalid(&["id", "etag", "name", "category", "sku"]));
+        assert_eq!(why(&empty), invalid(&["id", "name", "category", "sku"]));
         for id in [0, -1, i64::MIN] {
             assert_eq!(why(&shop.get(id).await.expect_err("it is no id")), invalid(&["id"]));
             assert_eq!(why(&shop.delete(id, "x").await.expect_err("it is no id")), invalid(&["id", "etag"]));
@@ -184,7 +184,12 @@ async fn a_write_is_applied_once_for_its_request_id() -> anyhow::Result<()> {
         assert_eq!(why(&shop.create(other).await.expect_err("another request")), reused);
         let other = UpdateProductRequest { request_id: request.request_id.clone(), ..renamed(&last, "Saw") };
         assert_eq!(why(&shop.update(other).await.expect_err("another method")), reused);
-        let other = DeleteProductRequest { id: first.id, etag: String::new(), request_id: change.request_id };
+        let other = DeleteProductRequest {
+            id: first.id,
+            etag: String::new(),
+            request_id: change.request_id,
+            ..Default::default()
+        };
         let refused = shop.products.delete_product(other).await.expect_err("another method");
         assert_eq!(why(&refused), reused);
         let other = CreateProductRequest { request_id: "no uuid".to_owned(), ..draft("Saw", "SAW-1") };

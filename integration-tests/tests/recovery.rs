@@ -19,6 +19,7 @@ async fn create(system: &System, sku: &str) -> anyhow::Result<i64> {
         category: "Tools".into(),
         sku: sku.into(),
         request_id: uuid::Uuid::new_v4().to_string(),
+        ..Default::default()
     };
     Ok(system.products().create_product(request).await?.into_inner().product.context("no product")?.id)
 }
@@ -91,7 +92,7 @@ async fn one_of_three_product_services_may_be_killed_under_load_and_no_read_fail
     let traffic = Traffic::start(8, Duration::from_millis(1), move || {
         let mut products = products.clone();
         async move {
-            products.get_product(GetProductRequest { id }).await?;
+            products.get_product(GetProductRequest { id, ..Default::default() }).await?;
             Ok(())
         }
     });

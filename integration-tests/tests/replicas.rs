@@ -22,7 +22,7 @@ type Client = ProductServiceClient<Channel>;
 
 fn draft(sku: &str) -> CreateProductRequest {
     let (name, category, sku) = ("Claw hammer".to_owned(), "Tools".to_owned(), sku.to_owned());
-    CreateProductRequest { name, category, sku, request_id: uuid::Uuid::new_v4().to_string() }
+    CreateProductRequest { name, category, sku, request_id: uuid::Uuid::new_v4().to_string(), ..Default::default() }
 }
 
 async fn create(client: &mut Client, request: CreateProductRequest) -> anyhow::Result<Product> {
@@ -112,7 +112,15 @@ async fn write(mut clients: Vec<Client>, writer: usize) -> anyhow::Result<Vec<Pr
         let Product { id, category, sku, etag, .. } =
             create(&mut clients[writer % 3], draft(&format!("W{writer}-{number}"))).await?;
         let request_id = uuid::Uuid::new_v4().to_string();
-        let change = UpdateProductRequest { id, name: "Mallet".to_owned(), category, sku, etag, request_id };
+        let change = UpdateProductRequest {
+            id,
+            name: "Mallet".to_owned(),
+            category,
+            sku,
+            etag,
+            request_id,
+            ..Default::default()
+        };
         let changed = clients[(writer + 1) % 3].update_product(change).await?.into_inner();
         acknowledged.push(changed.product.context("no product")?);
     }
@@ -123,10 +131,17 @@ async fn write(mut clients: Vec<Client>, writer: usize) -> anyhow::Result<Vec<Pr
 async fn contend(mut client: Client, id: i64, changes: usize) -> anyhow::Result<()> {
     let mut acknowledged = 0;
     while acknowledged < changes {
-        let now = client.get_product(GetProductRequest { id }).await?.into_inner().product.context("no product")?;
-        let Product { name, category, sku, etag, .. } = now;
+        let now = client
+            .get_product(GetProductRequest { id, ..Default::default() })
+            .await?
+            .into_inner()
+            .product
+            .context("no product")?;
+        // Another name each time: what changes nothing makes no version.
+        let Product { category, sku, etag, version, .. } = now;
+        let name = format!("Mallet {version}");
         let request_id = uuid::Uuid::new_v4().to_string();
-        let change = UpdateProductRequest { id, name, category, sku, etag, request_id };
+        let change = UpdateProductRequest { id, name, category, sku, etag, request_id, ..Default::default() };
         match client.update_product(change).await {
             Ok(_) => acknowledged += 1,
             Err(stale) => anyhow::ensure!(stale.code() == Code::Aborted, "{stale}"),
@@ -215,7 +230,7 @@ async fn a_write_waits_for_the_lock_of_another_process_no_longer_than_its_deadli
             write.set_timeout(Duration::from_millis(300));
             let late = tokio::time::timeout(Duration::from_secs(20), system.products().create_product(write)).await?;
             assert_eq!(late.expect_err("the lock is held").code(), Code::DeadlineExceeded);
-            let read = client.get_product(GetProductRequest { id: there.id }).await?.into_inner();
+            let read = client.get_product(GetProductRequest { id: there.id, ..Default::default() }).await?.into_inner();
             assert_eq!(read.product.as_ref(), Some(&there), "who reads does not wait");
         }
         let mut patient = clients[0].clone();

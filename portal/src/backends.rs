@@ -70,7 +70,12 @@ impl Backends {
 
     /// One product, also when it is deleted.
     pub(crate) async fn get(&self, id: i64) -> Result<Product, Failure> {
-        let answer = self.products.clone().get_product(GetProductRequest { id }).await.map_err(unlisted)?;
+        let answer = self
+            .products
+            .clone()
+            .get_product(GetProductRequest { id, ..Default::default() })
+            .await
+            .map_err(unlisted)?;
         product(answer.into_inner().product)
     }
 
@@ -81,6 +86,7 @@ impl Backends {
             category: posted.category.clone(),
             sku: posted.sku.clone(),
             request_id: posted.request_id.clone(),
+            ..Default::default()
         };
         let answer = self.products.clone().create_product(request).await?.into_inner();
         product(answer.product).map_err(Refused::Failed)
@@ -95,6 +101,7 @@ impl Backends {
             sku: posted.sku.clone(),
             etag: posted.etag.clone(),
             request_id: posted.request_id.clone(),
+            ..Default::default()
         };
         let answer = self.products.clone().update_product(request).await?.into_inner();
         product(answer.product).map_err(Refused::Failed)
@@ -102,7 +109,12 @@ impl Backends {
 
     /// Deletes the version of a product that was shown.
     pub(crate) async fn delete(&self, id: i64, posted: &Posted) -> Result<(), Refused> {
-        let request = DeleteProductRequest { id, etag: posted.etag.clone(), request_id: posted.request_id.clone() };
+        let request = DeleteProductRequest {
+            id,
+            etag: posted.etag.clone(),
+            request_id: posted.request_id.clone(),
+            ..Default::default()
+        };
         self.products.clone().delete_product(request).await?;
         Ok(())
     }

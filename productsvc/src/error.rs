@@ -21,7 +21,7 @@ impl Fault {
 }
 
 /// What happened to the caller.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Fields are empty, too long or malformed.
     #[error("{}", sentence(.0))]
@@ -38,6 +38,12 @@ pub enum Error {
         /// The id that was asked for.
         id: i64,
     },
+    /// No product that is not deleted has such a SKU.
+    #[error("no product has the SKU {sku:?}")]
+    SkuNotFound {
+        /// The SKU that was asked for.
+        sku: String,
+    },
     /// The product is deleted and cannot be changed.
     #[error("product {id} is deleted")]
     ProductDeleted {
@@ -47,8 +53,36 @@ pub enum Error {
     /// Another product has the SKU.
     #[error("another product has this SKU")]
     SkuTaken {
-        /// The other product, while it still has it.
-        product_id: Option<i64>,
+        /// The other product.
+        product_id: i64,
+    },
+    /// The product is not deleted.
+    #[error("product {id} is not deleted")]
+    ProductNotDeleted {
+        /// Its id.
+        id: i64,
+    },
+    /// The product never had such a version, or it is gone with it.
+    #[error("product {id} has no version {version}")]
+    VersionNotFound {
+        /// The product's id.
+        id: i64,
+        /// The version that was asked for.
+        version: i64,
+    },
+    /// The changes from there on are not kept any more.
+    #[error("changes are kept from sequence {first} on")]
+    ChangesForgotten {
+        /// The first that is kept.
+        first: i64,
+    },
+    /// One request of a batch is refused, and with it all of them.
+    #[error("requests[{index}]: {cause}")]
+    At {
+        /// Which one, from 0.
+        index: usize,
+        /// Why.
+        cause: Box<Error>,
     },
     /// Someone else changed the product first.
     #[error("someone else changed the product first: it is at version {version} now")]
@@ -95,6 +129,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What is wrong with the only request there is.
+    pub fn alone(self) -> Self {
+        match self {
+            Self::At { cause, .. } => *cause,
+            other => other,
+        }
+    }
+}
+
 impl From<Vec<Fault>> for Error {
     fn from(faults: Vec<Fault>) -> Self {
         Self::Invalid(faults)
@@ -103,27 +147,36 @@ impl From<Vec<Fault>> for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let refuse = |code, reason: ErrorReason| Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());
+        let message = error.to_string();
+        let (error, place) = match error {
+            Error::At { index, cause } => (*cause, format!("requests[{index}].")),
+            error => (error, String::new()),
+        };
+        let refuse = |code, reason: ErrorReason| Refusal::new(code, DOMAIN, reason.as_str_name(), message.clone());
         let refusal = match &error {
             Error::Invalid(faults) => {
                 faults.iter().fold(refuse(Code::InvalidArgument, ErrorReason::InvalidField), |refusal, fault| {
-                    refusal.field(&fault.field, &fault.problem)
+                    refusal.field(format!("{place}{}", fault.field), &fault.problem)
                 })
             }
             Error::InvalidPageToken => refuse(Code::InvalidArgument, ErrorReason::InvalidPageToken)
                 .field("page_token", "is not a page token of this request"),
             Error::RequestIdReused => refuse(Code::InvalidArgument, ErrorReason::RequestIdReused)
                 .field("request_id", "belongs to another request"),
-            Error::ProductNotFound { .. } => refuse(Code::NotFound, ErrorReason::ProductNotFound),
-            Error::ProductDeleted { .. } => refuse(Code::FailedPrecondition, ErrorReason::ProductDeleted),
-            Error::SkuTaken { product_id } => {
-                let refusal =
-                    refuse(Code::AlreadyExists, ErrorReason::SkuTaken).field("sku", "another product has this SKU");
-                match product_id {
-                    Some(id) => refusal.metadata("product_id", id.to_string()),
-                    None => refusal,
-                }
+            Error::ProductNotFound { .. } | Error::SkuNotFound { .. } => {
+                refuse(Code::NotFound, ErrorReason::ProductNotFound)
             }
+            Error::ProductDeleted { .. } => refuse(Code::FailedPrecondition, ErrorReason::ProductDeleted),
+            Error::SkuTaken { product_id } => refuse(Code::AlreadyExists, ErrorReason::SkuTaken)
+                .field(format!("{place}sku"), "another product has this SKU")
+                .metadata("product_id", product_id.to_string()),
+            Error::ProductNotDeleted { .. } => refuse(Code::AlreadyExists, ErrorReason::ProductNotDeleted),
+            Error::VersionNotFound { .. } => refuse(Code::NotFound, ErrorReason::VersionNotFound),
+            Error::ChangesForgotten { first } => {
+                refuse(Code::OutOfRange, ErrorReason::ChangesForgotten).metadata("first_sequence", first.to_string())
+            }
+            // Batches are not in each other.
+            Error::At { cause, .. } => return Status::from((**cause).clone()),
             Error::StaleVersion { version } => {
                 refuse(Code::Aborted, ErrorReason::StaleVersion).metadata("version", version.to_string())
             }
@@ -168,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_taken_sku_names_the_product_that_has_it() {
-        let status = Status::from(Error::SkuTaken { product_id: Some(12) });
+        let status = Status::from(Error::SkuTaken { product_id: 12 });
 
         assert_eq!(Refusal::metadata_of(&status, "product_id").as_deref(), Some("12"));
         assert_eq!(Refusal::fields(&status)[0].0, "sku");

@@ -36,17 +36,6 @@ impl Draft {
     }
 }
 
-/// What is to be made of a product.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Which product.
-    pub id: i64,
-    /// The version that was changed: no other one is.
-    pub etag: Etag,
-    /// What it becomes.
-    pub draft: Draft,
-}
-
 /// A product as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {

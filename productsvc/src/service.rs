@@ -3,6 +3,7 @@
 //! Translation only: what is right and what happens is decided elsewhere.
 
 mod answers;
+mod changes;
 mod imports;
 mod requests;
 
@@ -10,19 +11,22 @@ use std::time::Duration;
 
 use mesh::Call;
 use proto::products::product_service_server::ProductService as Contract;
-use proto::products::{
-    CreateProductRequest, CreateProductResponse, DeleteProductRequest, DeleteProductResponse, GetImportJobRequest,
-    GetImportJobResponse, GetProductRequest, GetProductResponse, ImportProductsRequest, ImportProductsResponse,
-    ListImportRefusalsRequest, ListImportRefusalsResponse, ListProductsRequest, ListProductsResponse,
-    SearchProductsRequest, SearchProductsResponse, UpdateProductRequest, UpdateProductResponse,
-};
+use proto::products::*;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
+use crate::error::Error;
 use crate::page::Cursor;
-use crate::store::ProductStore;
+use crate::product::Product;
+use crate::service::changes::Watcher;
+use crate::service::requests::Which;
+use crate::store::{ProductStore, RequestKey};
+use crate::version::{self, Author};
+use crate::write::{Step, Write};
 
 /// How long the database may take when the caller does not say how long it waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +43,26 @@ impl ProductService {
     pub fn new(store: ProductStore, stopping: CancellationToken) -> Self {
         Self { store, stopping }
     }
+
+    /// Takes the only step of a write.
+    async fn take(&self, write: Write, key: Option<RequestKey>, deadline: Instant) -> Result<Option<Product>, Error> {
+        let products = self.write(write, key, deadline).await.map_err(Error::alone)?;
+        Ok(products.into_iter().next())
+    }
+
+    async fn write(&self, write: Write, key: Option<RequestKey>, deadline: Instant) -> Result<Vec<Product>, Error> {
+        let done = if write.validate_only { "would have" } else { "has" };
+        let (verb, count) = (write.steps.first().map_or("did", Step::verb), write.steps.len());
+        let products = self.store.write(write, key, deadline).await?;
+        match products.as_slice() {
+            [product] if count == 1 => {
+                let (id, version) = (product.id, product.version);
+                info!(product.id = id, product.version = version, "{done} {verb} product {id}, version {version}");
+            }
+            products => info!("{done} {verb} {} products", products.len()),
+        }
+        Ok(products)
+    }
 }
 
 #[tonic::async_trait]
@@ -47,41 +71,165 @@ impl Contract for ProductService {
         &self,
         request: Request<CreateProductRequest>,
     ) -> Result<Response<CreateProductResponse>, Status> {
-        let deadline = deadline(&request);
-        let (draft, key) = requests::create(request.into_inner())?;
-        let product = self.store.create(&draft, key.as_ref(), deadline).await?;
-        info!(product.id = product.id, "created product {}", product.id);
-        Ok(Response::new(CreateProductResponse { product: Some(answers::product(product)) }))
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::create(request.into_inner(), author)?;
+        let product = self.take(write, key, deadline).await?;
+        Ok(Response::new(CreateProductResponse { product: product.map(answers::product) }))
     }
 
     async fn get_product(&self, request: Request<GetProductRequest>) -> Result<Response<GetProductResponse>, Status> {
         let deadline = deadline(&request);
-        let id = requests::id(request.into_inner().id)?;
-        let product = self.store.find(id, deadline).await?;
+        let product = match requests::find(request.into_inner())? {
+            (Which::Id(id), None) => self.store.find(id, deadline).await?,
+            (Which::Id(id), Some(moment)) => self.store.find_as_of(id, moment, deadline).await?,
+            (Which::Sku(sku), None) => self.store.find_by_sku(&sku, deadline).await?,
+            (Which::Sku(sku), Some(moment)) => {
+                let id = self.store.find_by_sku(&sku, deadline).await?.id;
+                self.store.find_as_of(id, moment, deadline).await?
+            }
+        };
         Ok(Response::new(GetProductResponse { product: Some(answers::product(product)) }))
+    }
+
+    async fn batch_get_products(
+        &self,
+        request: Request<BatchGetProductsRequest>,
+    ) -> Result<Response<BatchGetProductsResponse>, Status> {
+        let deadline = deadline(&request);
+        let ids = requests::ids(request.into_inner().ids)?;
+        let products = self.store.find_all(&ids, deadline).await?;
+        Ok(Response::new(BatchGetProductsResponse { products: products.into_iter().map(answers::product).collect() }))
     }
 
     async fn update_product(
         &self,
         request: Request<UpdateProductRequest>,
     ) -> Result<Response<UpdateProductResponse>, Status> {
-        let deadline = deadline(&request);
-        let (change, key) = requests::update(request.into_inner())?;
-        let product = self.store.update(&change, key.as_ref(), deadline).await?;
-        let (id, version) = (product.id, product.version);
-        info!(product.id = id, product.version = version, "updated product {id} to version {version}");
-        Ok(Response::new(UpdateProductResponse { product: Some(answers::product(product)) }))
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::update(request.into_inner(), author)?;
+        let product = self.take(write, key, deadline).await?;
+        Ok(Response::new(UpdateProductResponse { product: product.map(answers::product) }))
     }
 
     async fn delete_product(
         &self,
         request: Request<DeleteProductRequest>,
     ) -> Result<Response<DeleteProductResponse>, Status> {
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::delete(request.into_inner(), author)?;
+        let product = self.take(write, key, deadline).await?;
+        Ok(Response::new(DeleteProductResponse { product: product.map(answers::product) }))
+    }
+
+    async fn undelete_product(
+        &self,
+        request: Request<UndeleteProductRequest>,
+    ) -> Result<Response<UndeleteProductResponse>, Status> {
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::undelete(request.into_inner(), author)?;
+        let product = self.take(write, key, deadline).await?;
+        Ok(Response::new(UndeleteProductResponse { product: product.map(answers::product) }))
+    }
+
+    async fn restore_product_version(
+        &self,
+        request: Request<RestoreProductVersionRequest>,
+    ) -> Result<Response<RestoreProductVersionResponse>, Status> {
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::restore(request.into_inner(), author)?;
+        let product = self.take(write, key, deadline).await?;
+        Ok(Response::new(RestoreProductVersionResponse { product: product.map(answers::product) }))
+    }
+
+    async fn batch_create_products(
+        &self,
+        request: Request<BatchCreateProductsRequest>,
+    ) -> Result<Response<BatchCreateProductsResponse>, Status> {
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::batch_create(request.into_inner(), author)?;
+        let products = self.write(write, key, deadline).await?;
+        Ok(Response::new(BatchCreateProductsResponse {
+            products: products.into_iter().map(answers::product).collect(),
+        }))
+    }
+
+    async fn batch_update_products(
+        &self,
+        request: Request<BatchUpdateProductsRequest>,
+    ) -> Result<Response<BatchUpdateProductsResponse>, Status> {
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::batch_update(request.into_inner(), author)?;
+        let products = self.write(write, key, deadline).await?;
+        Ok(Response::new(BatchUpdateProductsResponse {
+            products: products.into_iter().map(answers::product).collect(),
+        }))
+    }
+
+    async fn batch_delete_products(
+        &self,
+        request: Request<BatchDeleteProductsRequest>,
+    ) -> Result<Response<BatchDeleteProductsResponse>, Status> {
+        let (deadline, author) = (deadline(&request), author(&request));
+        let (write, key) = requests::batch_delete(request.into_inner(), author)?;
+        let products = self.write(write, key, deadline).await?;
+        Ok(Response::new(BatchDeleteProductsResponse {
+            products: products.into_iter().map(answers::product).collect(),
+        }))
+    }
+
+    async fn list_product_versions(
+        &self,
+        request: Request<ListProductVersionsRequest>,
+    ) -> Result<Response<ListProductVersionsResponse>, Status> {
         let deadline = deadline(&request);
-        let (id, etag, key) = requests::delete(request.into_inner())?;
-        let product = self.store.delete(id, etag, key.as_ref(), deadline).await?;
-        info!(product.id = id, "deleted product {id}");
-        Ok(Response::new(DeleteProductResponse { product: Some(answers::product(product)) }))
+        let (id, size, before) = requests::versions(&request.into_inner())?;
+        let mut versions = self.store.versions(id, before, size + 1, deadline).await?;
+        let more = versions.len() > size;
+        versions.truncate(size);
+        let last = versions.last().filter(|_| more).map(|version| version.product.version);
+        Ok(Response::new(ListProductVersionsResponse {
+            next_page_token: last.map(|version| requests::versions_token(id, version)).unwrap_or_default(),
+            versions: versions.into_iter().map(answers::version).collect(),
+        }))
+    }
+
+    async fn get_product_version(
+        &self,
+        request: Request<GetProductVersionRequest>,
+    ) -> Result<Response<GetProductVersionResponse>, Status> {
+        let deadline = deadline(&request);
+        let (id, version) = requests::find_version(&request.into_inner())?;
+        let version = self.store.find_version(id, version, deadline).await?;
+        Ok(Response::new(GetProductVersionResponse { version: Some(answers::version(version)) }))
+    }
+
+    async fn compare_product_versions(
+        &self,
+        request: Request<CompareProductVersionsRequest>,
+    ) -> Result<Response<CompareProductVersionsResponse>, Status> {
+        let deadline = deadline(&request);
+        let (id, from, to) = requests::compare(&request.into_inner())?;
+        let from = self.store.find_version(id, from, deadline).await?;
+        let to = self.store.find_version(id, to, deadline).await?;
+        let differences = version::compare(&from.product, &to.product);
+        Ok(Response::new(CompareProductVersionsResponse {
+            differences: differences.into_iter().map(answers::difference).collect(),
+            from: Some(answers::version(from)),
+            to: Some(answers::version(to)),
+        }))
+    }
+
+    type WatchProductsStream = ReceiverStream<Result<WatchProductsResponse, Status>>;
+
+    async fn watch_products(
+        &self,
+        request: Request<WatchProductsRequest>,
+    ) -> Result<Response<Self::WatchProductsStream>, Status> {
+        let (told, changes) = mpsc::channel(changes::AHEAD);
+        let after = request.into_inner().after_sequence;
+        let watcher = Watcher::begin(self.store.clone(), after, told).await?;
+        mesh::spawn("product watcher", watcher.run(self.stopping.clone()));
+        Ok(Response::new(ReceiverStream::new(changes)))
     }
 
     async fn list_products(
@@ -125,7 +273,7 @@ impl Contract for ProductService {
         request: Request<Streaming<ImportProductsRequest>>,
     ) -> Result<Response<ImportProductsResponse>, Status> {
         let call = Call::of(&request);
-        let import = imports::receive(&self.store, request.into_inner(), call.deadline());
+        let import = imports::receive(&self.store, request.into_inner(), &call);
         let (job, refused) = tokio::select! {
             received = import => received?,
             // What is stored stays; the client goes on with another instance.
@@ -168,4 +316,10 @@ impl Contract for ProductService {
 /// Until when the database may take: as long as the caller waits.
 fn deadline<T>(request: &Request<T>) -> Instant {
     Call::of(request).deadline().unwrap_or_else(|| Instant::now() + PATIENCE)
+}
+
+/// Who asks: the calling process, and its request as the log knows it.
+fn author<T>(request: &Request<T>) -> Author {
+    let call = Call::of(request);
+    Author { name: call.caller().to_owned(), call_id: call.request_id().to_owned() }
 }

@@ -1,33 +1,46 @@
 //! The catalogue's memory: SQLite or PostgreSQL, chosen by the URL's scheme.
 //!
-//! Everything SQL is below this module. A write runs in one transaction, which a
-//! dropped call or a passed deadline takes back whole; a write with a request id
-//! is applied once.
+//! Everything SQL is below this module. Writes of several callers are committed
+//! together, each whole or not at all; one with a request id is applied once. Every
+//! change of a product goes through the ledger, which makes its history.
 
+mod books;
 mod connection;
 mod database;
 mod failure;
+mod group;
+mod history;
 mod imports;
 mod postgres;
 mod products;
+mod purge;
 mod requests;
+mod rows;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::import::{Job, Mode, Piece, Refused};
 use crate::page::{Cursor, Page};
-use crate::product::{Change, Draft, Etag, Product};
+use crate::product::Product;
 use crate::store::database::Database;
+use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
-use crate::store::products::{Create, Delete, Find, FindLive, FindPage, Update};
-use crate::store::requests::{Once, Purge};
+use crate::store::products::{Find, FindBySku, FindPage};
+use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
+use crate::store::writer::Writer;
+use crate::text::fold;
+use crate::version::{Author, Version};
+use crate::write::Write;
 
 pub use crate::store::failure::OpenError;
+pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
 pub use crate::store::products::{Field, Search};
 pub use crate::store::requests::RequestKey;
@@ -36,24 +49,29 @@ pub use crate::store::requests::RequestKey;
 #[derive(Debug, Clone)]
 pub struct ProductStore {
     database: Database,
+    writer: Writer,
+    /// Marked whenever this process has changed something.
+    changed: watch::Sender<()>,
 }
 
 impl ProductStore {
     /// Opens the database behind a `sqlite:` or `postgres:` URL and brings its tables up to date.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        Ok(Self { database: Database::open(url).await? })
+        let database = Database::open(url).await?;
+        let changed = watch::Sender::new(());
+        Ok(Self { writer: Writer::start(database.clone(), changed.clone()), database, changed })
     }
 
     /// Lets what runs end, then closes every connection.
     pub async fn close(&self) {
+        self.writer.close().await;
         self.database.close().await;
     }
 
-    /// Adds a product.
-    pub async fn create(&self, draft: &Draft, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
-        let create = Create { draft, now: now() };
-        let created = self.database.write(&Once { key, write: create }, deadline).await;
-        self.naming_the_other(created, draft, deadline).await
+    /// Takes all steps of a write or none, once for its key; answers the products as
+    /// they are then. A refusal says which step it is about ([`Error::At`]).
+    pub async fn write(&self, write: Write, key: Option<RequestKey>, deadline: Instant) -> Result<Vec<Product>, Error> {
+        self.writer.write(write, key, deadline).await
     }
 
     /// One product, also when it is deleted.
@@ -61,23 +79,46 @@ impl ProductStore {
         self.database.read(&Find { id }, deadline).await?.ok_or(Error::ProductNotFound { id })
     }
 
-    /// Replaces what people say of a product, unless it is at another version by now.
-    pub async fn update(&self, change: &Change, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
-        let update = Update { change, now: now() };
-        let updated = self.database.write(&Once { key, write: update }, deadline).await;
-        self.naming_the_other(updated, &change.draft, deadline).await
+    /// The product that has a SKU, and is not deleted.
+    pub async fn find_by_sku(&self, sku: &str, deadline: Instant) -> Result<Product, Error> {
+        let found = self.database.read(&FindBySku { sku_key: &fold(sku) }, deadline).await?;
+        found.ok_or_else(|| Error::SkuNotFound { sku: sku.to_owned() })
     }
 
-    /// Deletes a product, unless it is no longer at `etag`.
-    pub async fn delete(
-        &self,
-        id: i64,
-        etag: Option<Etag>,
-        key: Option<&RequestKey>,
-        deadline: Instant,
-    ) -> Result<Product, Error> {
-        let delete = Delete { id, etag, now: now() };
-        self.database.write(&Once { key, write: delete }, deadline).await
+    /// A product as it was at a moment.
+    pub async fn find_as_of(&self, id: i64, moment: Timestamp, deadline: Instant) -> Result<Product, Error> {
+        self.database.read(&FindAsOf { id, moment }, deadline).await
+    }
+
+    /// Several products in the order of their ids, or none of them.
+    pub async fn find_all(&self, ids: &[i64], deadline: Instant) -> Result<Vec<Product>, Error> {
+        self.database.read(&FindAll { ids }, deadline).await
+    }
+
+    /// The versions of a product before one, the newest first.
+    pub async fn versions(&self, id: i64, before: i64, limit: usize, deadline: Instant) -> Result<Vec<Version>, Error> {
+        self.database.read(&FindVersions { id, before, limit }, deadline).await
+    }
+
+    /// One version of a product.
+    pub async fn find_version(&self, id: i64, version: i64, deadline: Instant) -> Result<Version, Error> {
+        self.database.read(&FindVersion { id, version }, deadline).await
+    }
+
+    /// What happened behind a sequence, in its order.
+    pub async fn changes(&self, after: i64, limit: usize, deadline: Instant) -> Result<Vec<Change>, Error> {
+        self.database.read(&FindChanges { after, limit }, deadline).await
+    }
+
+    /// The sequence behind which changes are kept, and the last that was given.
+    pub async fn sequences(&self, deadline: Instant) -> Result<(i64, i64), Error> {
+        let (first, last) = self.database.read(&FindSequences, deadline).await?;
+        Ok((first.map_or(last, |first| first - 1), last))
+    }
+
+    /// Tells whenever this process has changed something. Others change things too.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// A page of products, newest first: all, or those that `search` finds.
@@ -100,8 +141,10 @@ impl ProductStore {
     ///
     /// With `end` it is the last. Fails with [`Error::ImportRunning`] when the
     /// import is no longer where `job` says: another stream stores it.
-    pub async fn store_piece(&self, job: &Job, piece: &Piece, rules: Rules, deadline: Instant) -> Result<Job, Error> {
-        self.database.write(&Store { job, piece, rules, now: now() }, deadline).await
+    pub async fn store_piece(&self, job: &Job, piece: &Piece, rules: &Rules, deadline: Instant) -> Result<Job, Error> {
+        let job = self.database.write(&Store { job, piece, rules, now: now() }, deadline).await?;
+        self.changed.send_replace(());
+        Ok(job)
     }
 
     /// How an import went.
@@ -122,28 +165,28 @@ impl ProductStore {
 
     /// Forgets some of the answers that are older than `before`, and says how many.
     pub async fn purge_requests(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
-        self.database.write(&Purge { before }, deadline).await
+        self.database.write(&PurgeRequests { before }, deadline).await
     }
 
-    /// Says which product has the SKU. The transaction that met it is gone by now:
-    /// PostgreSQL answers nothing more in one that failed.
-    async fn naming_the_other(
-        &self,
-        written: Result<Product, Error>,
-        draft: &Draft,
-        deadline: Instant,
-    ) -> Result<Product, Error> {
-        if !matches!(written, Err(Error::SkuTaken { .. })) {
-            return written;
-        }
-        let product_id = self.database.read(&FindLive { sku_key: draft.sku.key() }, deadline).await?;
-        Err(Error::SkuTaken { product_id })
+    /// Removes some of the products that were deleted before `before`, with all their
+    /// versions, and says how many.
+    pub async fn purge_deleted(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
+        let purged = self.database.write(&PurgeDeleted { before, now: now() }, deadline).await?;
+        self.changed.send_replace(());
+        Ok(purged)
+    }
+
+    /// Forgets some of the changes that are older than `before`, and says how many.
+    pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
+        self.database.write(&ForgetChanges { before }, deadline).await
     }
 }
 
 /// How the pieces of an import are stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Rules {
+    /// Whose import it is.
+    pub author: Author,
     /// What happens with a row whose SKU is taken.
     pub mode: Mode,
     /// Whether the catalogue must never have held a product.

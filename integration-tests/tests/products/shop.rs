@@ -37,13 +37,13 @@ pub(crate) async fn everywhere(story: impl AsyncFn(&mut Shop) -> anyhow::Result<
 /// A product of this SKU, under a request id of its own.
 pub(crate) fn draft(name: &str, sku: &str) -> CreateProductRequest {
     let (name, category, sku) = (name.to_owned(), "Tools/Hand".to_owned(), sku.to_owned());
-    CreateProductRequest { name, category, sku, request_id: fresh() }
+    CreateProductRequest { name, category, sku, request_id: fresh(), ..Default::default() }
 }
 
 /// The change that gives a product another name.
 pub(crate) fn renamed(product: &Product, name: &str) -> UpdateProductRequest {
     let Product { id, category, sku, etag, .. } = product.clone();
-    UpdateProductRequest { id, name: name.to_owned(), category, sku, etag, request_id: fresh() }
+    UpdateProductRequest { id, name: name.to_owned(), category, sku, etag, request_id: fresh(), ..Default::default() }
 }
 
 pub(crate) fn fresh() -> String {
@@ -90,7 +90,7 @@ impl Shop {
     }
 
     pub(crate) async fn get(&mut self, id: i64) -> Result<Product, Status> {
-        let answer = self.products.get_product(GetProductRequest { id }).await;
+        let answer = self.products.get_product(GetProductRequest { id, ..Default::default() }).await;
         self.note_one("get", answer.map(|answer| answer.into_inner().product))
     }
 
@@ -100,7 +100,7 @@ impl Shop {
     }
 
     pub(crate) async fn delete(&mut self, id: i64, etag: &str) -> Result<Product, Status> {
-        let request = DeleteProductRequest { id, etag: etag.to_owned(), request_id: fresh() };
+        let request = DeleteProductRequest { id, etag: etag.to_owned(), request_id: fresh(), ..Default::default() };
         let answer = self.products.delete_product(request).await;
         self.note_one("delete", answer.map(|answer| answer.into_inner().product))
     }
@@ -190,5 +190,6 @@ impl Shop {
 /// A product without what each database gives of its own.
 fn told(product: &Product) -> String {
     let delete_time = product.delete_time.map(|_| prost_types::Timestamp::default());
-    format!("{:?}", Product { id: 0, create_time: None, update_time: None, delete_time, ..product.clone() })
+    let purge_time = product.purge_time.map(|_| prost_types::Timestamp::default());
+    format!("{:?}", Product { id: 0, create_time: None, update_time: None, delete_time, purge_time, ..product.clone() })
 }

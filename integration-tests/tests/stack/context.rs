@@ -131,7 +131,7 @@ async fn a_record_says_for_which_request_and_trace_it_was() -> anyhow::Result<()
     }
     let mut products = ProductServiceClient::new(health::connect(system.address(Role::Products(0))?).await?);
     let (name, category, sku) = ("Level".to_owned(), "Tools".to_owned(), "SKU-1".to_owned());
-    let request = CreateProductRequest { name, category, sku, request_id: String::new() };
+    let request = CreateProductRequest { name, category, sku, request_id: String::new(), ..Default::default() };
 
     let mut request = with(request, &[("x-request-id", "my-own-id"), ("traceparent", PARENT)])?;
     request.set_timeout(Duration::from_secs(20));

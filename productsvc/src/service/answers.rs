@@ -1,10 +1,13 @@
 //! What the catalogue answers, in the words of the contract.
 
 use jiff::Timestamp;
-use proto::products::{self as contract, ErrorReason, ImportState};
+use proto::products::{self as contract, ChangeKind, ErrorReason, ImportState};
 
 use crate::import::{Job, Reason, Refused};
+use crate::ledger::KEPT_DELETED;
 use crate::product::Product;
+use crate::store::Change;
+use crate::version::{Difference, Kind, Version};
 
 pub(super) fn product(product: Product) -> contract::Product {
     contract::Product {
@@ -17,6 +20,45 @@ pub(super) fn product(product: Product) -> contract::Product {
         create_time: Some(timestamp(product.create_time)),
         update_time: Some(timestamp(product.update_time)),
         delete_time: product.delete_time.map(timestamp),
+        purge_time: product.delete_time.map(|deleted| timestamp(deleted + KEPT_DELETED)),
+    }
+}
+
+pub(super) fn version(version: Version) -> contract::ProductVersion {
+    let Version { product: state, origin, end_time } = version;
+    contract::ProductVersion {
+        product: Some(product(state)),
+        end_time: end_time.map(timestamp),
+        kind: kind(origin.kind).into(),
+        actor: origin.author.name,
+        request_id: origin.author.call_id,
+    }
+}
+
+pub(super) fn difference(difference: Difference) -> contract::FieldDifference {
+    contract::FieldDifference { field: difference.field.to_owned(), from: difference.from, to: difference.to }
+}
+
+pub(super) fn change(change: Change) -> contract::WatchProductsResponse {
+    contract::WatchProductsResponse {
+        sequence: change.sequence,
+        kind: kind(change.kind).into(),
+        product_id: change.product_id,
+        product: change.product.map(product),
+        time: Some(timestamp(change.time)),
+    }
+}
+
+fn kind(kind: Kind) -> ChangeKind {
+    match kind {
+        Kind::Unknown => ChangeKind::Unspecified,
+        Kind::Created => ChangeKind::Created,
+        Kind::Updated => ChangeKind::Updated,
+        Kind::Deleted => ChangeKind::Deleted,
+        Kind::Undeleted => ChangeKind::Undeleted,
+        Kind::Restored => ChangeKind::Restored,
+        Kind::Imported => ChangeKind::Imported,
+        Kind::Purged => ChangeKind::Purged,
     }
 }
 

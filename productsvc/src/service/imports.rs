@@ -1,5 +1,6 @@
 //! An import as it comes in: options, then rows, stored in pieces on the way.
 
+use mesh::Call;
 use proto::products::import_products_request::Part;
 use proto::products::{ImportOptions, ImportProductsRequest, ImportRow};
 use tokio::time::Instant;
@@ -7,9 +8,10 @@ use tonic::{Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
-use crate::import::{Checker, Job, Mode, Refused, Row};
+use crate::import::{Checker, Job, Refused, Row};
 use crate::service::{PATIENCE, requests};
 use crate::store::{Beginning, ProductStore, Rules};
+use crate::version::Author;
 
 /// Rows that are stored in one transaction. Enough that the disk's share of each
 /// is small, few enough that others who write do not notice.
@@ -25,12 +27,12 @@ const MOST_REFUSALS: usize = 1000;
 pub(super) async fn receive(
     store: &ProductStore,
     mut messages: Streaming<ImportProductsRequest>,
-    deadline: Option<Instant>,
+    call: &Call,
 ) -> Result<(Job, Vec<Refused>), Status> {
     let Some(Part::Options(options)) = messages.message().await?.and_then(|message| message.part) else {
         return Err(Error::OptionsExpected.into());
     };
-    let mut import = Import::begin(store, options, deadline).await?;
+    let mut import = Import::begin(store, options, call).await?;
     if import.job.end_time.is_none() {
         while let Some(message) = messages.message().await? {
             match message.part {
@@ -68,21 +70,23 @@ struct Import<'a> {
     job: Job,
     /// The mark that was found: rows up to it are stored already.
     begun_at: i64,
-    mode: Mode,
-    only_if_new: bool,
+    rules: Rules,
     checker: Checker,
     deadline: Option<Instant>,
 }
 
 impl<'a> Import<'a> {
-    async fn begin(store: &'a ProductStore, options: ImportOptions, deadline: Option<Instant>) -> Result<Self, Error> {
+    async fn begin(store: &'a ProductStore, options: ImportOptions, call: &Call) -> Result<Self, Error> {
         let (beginning, mode) = requests::options(options)?;
+        let deadline = call.deadline();
         let job = store.begin_import(&beginning, within(deadline)).await?;
-        let Beginning { only_if_new, .. } = beginning;
+        let Beginning { only_if_new, source, .. } = beginning;
+        let author = Author { name: source, call_id: call.request_id().to_owned() };
+        let rules = Rules { author, mode, only_if_new, end: false };
         if job.mark > 0 && job.end_time.is_none() {
             info!(import.id = job.id, "import {} goes on behind line {}", job.id, job.mark);
         }
-        Ok(Self { store, begun_at: job.mark, job, mode, only_if_new, checker: Checker::default(), deadline })
+        Ok(Self { store, begun_at: job.mark, job, rules, checker: Checker::default(), deadline })
     }
 
     async fn add(&mut self, rows: Vec<ImportRow>) -> Result<(), Error> {
@@ -103,8 +107,8 @@ impl<'a> Import<'a> {
 
     async fn store(&mut self, end: End) -> Result<(), Error> {
         let piece = self.checker.take();
-        let rules = Rules { mode: self.mode, only_if_new: self.only_if_new, end: end == End::Yes };
-        self.job = self.store.store_piece(&self.job, &piece, rules, self.deadline()).await?;
+        self.rules.end = end == End::Yes;
+        self.job = self.store.store_piece(&self.job, &piece, &self.rules, self.deadline()).await?;
         Ok(())
     }
 

@@ -1,51 +1,87 @@
 //! Requests, parsed: every field that is at fault is named at once.
 
+mod writes;
+
+use jiff::Timestamp;
 use mesh::page;
 use prost::Message as _;
 use proto::products::{
-    CreateProductRequest, DeleteProductRequest, ImportMode, ImportOptions, ListImportRefusalsRequest, SearchField,
-    SearchProductsRequest, UpdateProductRequest,
+    CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
+    ListImportRefusalsRequest, ListProductVersionsRequest, SearchField, SearchProductsRequest,
 };
 use uuid::Uuid;
 
 use crate::error::{Error, Fault};
 use crate::import::Mode;
-use crate::product::{Change, Draft, Etag};
+use crate::product::Etag;
 use crate::store::{Beginning, Field, RequestKey, Search};
 use crate::text::Text;
+
+pub(super) use writes::{batch_create, batch_delete, batch_update, create, delete, restore, undelete, update};
 
 type Parsed<T> = Result<T, Vec<Fault>>;
 
 const DEFAULT_PAGE_SIZE: usize = 50;
 /// A thousand products of the greatest length take 2 MiB of a message's 4.
 const MOST_PAGE_SIZE: usize = 1000;
+/// What the contract allows in one call.
+const MOST_IN_A_BATCH: usize = 1000;
 const LONGEST_SOURCE: usize = 200;
 
-pub(super) fn create(request: CreateProductRequest) -> Result<(Draft, Option<RequestKey>), Error> {
-    let draft = Draft::parse(&request.name, &request.category, &request.sku);
-    let id = request_id(&request.request_id);
-    let (draft, id) = both(draft, id)?;
-    let rest = CreateProductRequest { request_id: String::new(), ..request };
-    Ok((draft, id.map(|id| RequestKey::new(id, "CreateProduct", &rest.encode_to_vec()))))
-}
-
-pub(super) fn update(request: UpdateProductRequest) -> Result<(Change, Option<RequestKey>), Error> {
-    let which = both(product_id(request.id), etag(&request.etag));
-    let draft = Draft::parse(&request.name, &request.category, &request.sku);
-    let (((id, etag), draft), key) = both(both(which, draft), request_id(&request.request_id))?;
-    let rest = UpdateProductRequest { request_id: String::new(), ..request };
-    let key = key.map(|key| RequestKey::new(key, "UpdateProduct", &rest.encode_to_vec()));
-    Ok((Change { id, etag, draft }, key))
-}
-
-pub(super) fn delete(request: DeleteProductRequest) -> Result<(i64, Option<Etag>, Option<RequestKey>), Error> {
-    let etag = match request.etag.as_str() {
-        "" => Ok(None),
-        text => etag(text).map(Some),
+/// Which product is asked for, and when.
+pub(super) fn find(request: GetProductRequest) -> Result<(Which, Option<Timestamp>), Error> {
+    let which = match (request.id, request.sku.trim()) {
+        (id, "") => product_id(id).map(Which::Id),
+        (0, sku) => Ok(Which::Sku(sku.to_owned())),
+        _ => fault("sku", "must be empty when there is an id"),
     };
-    let ((product, etag), id) = both(both(product_id(request.id), etag), request_id(&request.request_id))?;
-    let rest = DeleteProductRequest { request_id: String::new(), ..request };
-    Ok((product, etag, id.map(|id| RequestKey::new(id, "DeleteProduct", &rest.encode_to_vec()))))
+    Ok(both(which, moment("as_of", request.as_of))?)
+}
+
+/// What names a product.
+pub(super) enum Which {
+    Id(i64),
+    Sku(String),
+}
+
+pub(super) fn ids(ids: Vec<i64>) -> Result<Vec<i64>, Error> {
+    if ids.is_empty() || ids.len() > MOST_IN_A_BATCH {
+        return Err(Error::invalid("ids", format!("must be 1 to {MOST_IN_A_BATCH}, are {}", ids.len())));
+    }
+    match ids.iter().position(|id| *id <= 0) {
+        Some(index) => Err(Error::invalid(&format!("ids[{index}]"), "must be above 0")),
+        None => Ok(ids),
+    }
+}
+
+fn moment(field: &str, moment: Option<prost_types::Timestamp>) -> Parsed<Option<Timestamp>> {
+    let Some(moment) = moment else { return Ok(None) };
+    let parsed = Timestamp::new(moment.seconds, moment.nanos).map(Some);
+    parsed.map_err(|_| vec![Fault::new(field, "is no moment that there can be")])
+}
+
+const LIST_VERSIONS: &str = "ListProductVersions";
+
+/// Of which product, how many versions at most, and before which one.
+pub(super) fn versions(request: &ListProductVersionsRequest) -> Result<(i64, usize, i64), Error> {
+    let (id, size) = both(product_id(request.id), size(request.page_size))?;
+    let before = place(&request.page_token, LIST_VERSIONS, id)?;
+    Ok((id, size, before.unwrap_or(i64::MAX)))
+}
+
+/// The token of the versions of a product before one.
+pub(super) fn versions_token(id: i64, version: i64) -> String {
+    page::encode(LIST_VERSIONS, &[&id.to_string()], &[&version.to_string()])
+}
+
+pub(super) fn find_version(request: &GetProductVersionRequest) -> Result<(i64, i64), Error> {
+    Ok(both(product_id(request.id), version("version", request.version))?)
+}
+
+pub(super) fn compare(request: &CompareProductVersionsRequest) -> Result<(i64, i64, i64), Error> {
+    let versions = both(version("from_version", request.from_version), version("to_version", request.to_version));
+    let (id, (from, to)) = both(product_id(request.id), versions)?;
+    Ok((id, from, to))
 }
 
 pub(super) fn id(id: i64) -> Result<i64, Error> {
@@ -96,15 +132,7 @@ const LIST_REFUSALS: &str = "ListImportRefusals";
 /// Which import, how many rows at most, and behind which line.
 pub(super) fn refusals(request: &ListImportRefusalsRequest) -> Result<(i64, usize, i64), Error> {
     let (id, size) = both(product_id(request.id), size(request.page_size))?;
-    if request.page_token.is_empty() {
-        return Ok((id, size, 0));
-    }
-    let key =
-        page::decode(&request.page_token, LIST_REFUSALS, &[&id.to_string()]).map_err(|_| Error::InvalidPageToken)?;
-    match key.as_slice() {
-        [line] => Ok((id, size, line.parse().map_err(|_| Error::InvalidPageToken)?)),
-        _ => Err(Error::InvalidPageToken),
-    }
+    Ok((id, size, place(&request.page_token, LIST_REFUSALS, id)?.unwrap_or(0)))
 }
 
 /// The token of the refused rows of an import behind a line.
@@ -112,14 +140,30 @@ pub(super) fn refusals_token(id: i64, line: i64) -> String {
     page::encode(LIST_REFUSALS, &[&id.to_string()], &[&line.to_string()])
 }
 
+/// The number that a token of something's list holds; none for its beginning.
+fn place(token: &str, method: &str, id: i64) -> Result<Option<i64>, Error> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let key = page::decode(token, method, &[&id.to_string()]).map_err(|_| Error::InvalidPageToken)?;
+    match key.as_slice() {
+        [number] => number.parse().map(Some).map_err(|_| Error::InvalidPageToken),
+        _ => Err(Error::InvalidPageToken),
+    }
+}
+
 fn product_id(id: i64) -> Parsed<i64> {
     if id > 0 { Ok(id) } else { fault("id", "must be above 0") }
 }
 
-fn etag(text: &str) -> Parsed<Etag> {
+fn version(field: &str, version: i64) -> Parsed<i64> {
+    if version > 0 { Ok(version) } else { fault(field, "must be above 0") }
+}
+
+fn optional_etag(text: &str) -> Parsed<Option<Etag>> {
     match text {
-        "" => fault("etag", "must not be empty"),
-        text => Etag::parse(text).map_err(|problem| vec![Fault::new("etag", problem)]),
+        "" => Ok(None),
+        text => Etag::parse(text).map(Some).map_err(|problem| vec![Fault::new("etag", problem)]),
     }
 }
 
@@ -159,12 +203,7 @@ mod tests {
 
     #[test]
     fn an_empty_request_names_all_that_is_missing() {
-        assert_eq!(fields(create(CreateProductRequest::default()).unwrap_err()), ["name", "category", "sku"]);
-        assert_eq!(
-            fields(update(UpdateProductRequest::default()).unwrap_err()),
-            ["id", "etag", "name", "category", "sku"]
-        );
-        assert_eq!(fields(delete(DeleteProductRequest::default()).unwrap_err()), ["id"]);
+        assert_eq!(fields(compare(&CompareProductVersionsRequest::default()).unwrap_err()).len(), 3);
         assert_eq!(fields(search(&SearchProductsRequest::default()).unwrap_err()), ["query"]);
         assert_eq!(fields(refusals(&ListImportRefusalsRequest::default()).unwrap_err()), ["id"]);
     }
@@ -182,22 +221,6 @@ mod tests {
         let garbage =
             ImportOptions { request_id: "no uuid".to_owned(), mode: 99, only_if_new: true, source: "\0".to_owned() };
         assert_eq!(fields(options(garbage).unwrap_err()), ["options.mode", "options.source", "options.request_id"]);
-    }
-
-    #[test]
-    fn a_request_is_told_from_another_by_all_but_its_id() {
-        let request = |name: &str, request_id: &str| CreateProductRequest {
-            name: name.to_owned(),
-            category: "Tools".to_owned(),
-            sku: "T-1".to_owned(),
-            request_id: request_id.to_owned(),
-        };
-        let id = "7b5d2f0e-6a0b-4b5e-9a55-0d6f6f0f0c11";
-        let key = |name: &str, id: &str| create(request(name, id)).unwrap().1;
-
-        assert_eq!(key("Hammer", id), key("Hammer", &id.to_uppercase()));
-        assert_ne!(key("Hammer", id), key("Saw", id));
-        assert_eq!(key("Hammer", ""), None);
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl From<sqlx::Error> for Failure {
 
 fn from_database(cause: &dyn DatabaseError, error: &sqlx::Error) -> Failure {
     if is_sku_taken(cause) {
-        return Failure::Refused(Error::SkuTaken { product_id: None });
+        // The ledger has looked; only who does not take the catalogue first can come in between.
+        return Failure::Conflict;
     }
     let code = cause.code().unwrap_or(Cow::Borrowed(""));
     if cause.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {

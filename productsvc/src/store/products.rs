@@ -1,75 +1,11 @@
-//! The statements on products.
+//! The statements that read products.
 
-use jiff::Timestamp;
-use sqlx::FromRow;
-
-use crate::error::Error;
 use crate::page::{Cursor, Page, containing};
-use crate::product::{Change, Draft, Etag, Product};
+use crate::product::Product;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
-use crate::store::from_micros;
+use crate::store::rows::{ProductRow, product_columns};
 use crate::text::Text;
-
-macro_rules! columns {
-    () => {
-        "id, name, category, sku, version, create_time, update_time, delete_time"
-    };
-}
-
-#[derive(FromRow)]
-struct ProductRow {
-    id: i64,
-    name: String,
-    category: String,
-    sku: String,
-    version: i64,
-    create_time: i64,
-    update_time: i64,
-    delete_time: Option<i64>,
-}
-
-impl From<ProductRow> for Product {
-    fn from(row: ProductRow) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            category: row.category,
-            sku: row.sku,
-            version: row.version,
-            create_time: from_micros(row.create_time),
-            update_time: from_micros(row.update_time),
-            delete_time: row.delete_time.map(from_micros),
-        }
-    }
-}
-
-/// Adds a product.
-pub(super) struct Create<'a> {
-    pub(super) draft: &'a Draft,
-    pub(super) now: Timestamp,
-}
-
-impl Work for Create<'_> {
-    type Answer = Product;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Product, Failure> {
-        const CREATE: &str = concat!(
-            "INSERT INTO products (name, category, sku, name_key, category_key, sku_key, version, create_time, update_time)
-            VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7)
-            RETURNING ",
-            columns!()
-        );
-
-        let Draft { name, category, sku } = self.draft;
-        let row: ProductRow = on_either!(on, |c| {
-            let create = sqlx::query_as(CREATE).bind(name.as_str()).bind(category.as_str()).bind(sku.as_str());
-            let create = create.bind(name.key()).bind(category.key()).bind(sku.key()).bind(self.now.as_microsecond());
-            create.fetch_one(c).await?
-        });
-        Ok(row.into())
-    }
-}
 
 /// One product, also when it is deleted.
 pub(super) struct Find {
@@ -80,101 +16,28 @@ impl Work for Find {
     type Answer = Option<Product>;
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<Option<Product>, Failure> {
-        const FIND: &str = concat!("SELECT ", columns!(), " FROM products WHERE id = $1");
+        const FIND: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE id = $1");
 
         let row: Option<ProductRow> = on_either!(on, |c| sqlx::query_as(FIND).bind(self.id).fetch_optional(c).await?);
         Ok(row.map(Product::from))
     }
 }
 
-/// The id of the product that has a SKU and is not deleted.
-pub(super) struct FindLive<'a> {
+/// The product that has a SKU and is not deleted.
+pub(super) struct FindBySku<'a> {
     pub(super) sku_key: &'a str,
 }
 
-impl Work for FindLive<'_> {
-    type Answer = Option<i64>;
+impl Work for FindBySku<'_> {
+    type Answer = Option<Product>;
 
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Option<i64>, Failure> {
-        const FIND: &str = "SELECT id FROM products WHERE sku_key = $1 AND delete_time IS NULL";
+    async fn run(&self, on: &mut Connection<'_>) -> Result<Option<Product>, Failure> {
+        const FIND: &str =
+            concat!("SELECT ", product_columns!(), " FROM products WHERE sku_key = $1 AND delete_time IS NULL");
 
-        Ok(on_either!(on, |c| sqlx::query_scalar(FIND).bind(self.sku_key).fetch_optional(c).await?))
-    }
-}
-
-/// Replaces what people say of a product.
-pub(super) struct Update<'a> {
-    pub(super) change: &'a Change,
-    pub(super) now: Timestamp,
-}
-
-impl Work for Update<'_> {
-    type Answer = Product;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Product, Failure> {
-        const UPDATE: &str = concat!(
-            "UPDATE products
-            SET name = $3, category = $4, sku = $5, name_key = $6, category_key = $7, sku_key = $8,
-                version = version + 1, update_time = $9
-            WHERE id = $1 AND version = $2 AND delete_time IS NULL
-            RETURNING ",
-            columns!()
-        );
-
-        let Change { id, etag, draft: Draft { name, category, sku } } = self.change;
-        let id = *id;
-        let row: Option<ProductRow> = on_either!(on, |c| {
-            let update = sqlx::query_as(UPDATE).bind(id).bind(etag.version);
-            let update = update.bind(name.as_str()).bind(category.as_str()).bind(sku.as_str());
-            let update = update.bind(name.key()).bind(category.key()).bind(sku.key()).bind(self.now.as_microsecond());
-            update.fetch_optional(c).await?
-        });
-        if let Some(row) = row {
-            return Ok(row.into());
-        }
-        match (Find { id }).run(on).await? {
-            None => Err(Error::ProductNotFound { id }.into()),
-            Some(product) if product.delete_time.is_some() => Err(Error::ProductDeleted { id }.into()),
-            Some(product) if product.etag() != *etag => Err(Error::StaleVersion { version: product.version }.into()),
-            // It changed between the two statements, and back to this version it never comes.
-            Some(_) => Err(Failure::Conflict),
-        }
-    }
-}
-
-/// Hides a product and frees its SKU.
-pub(super) struct Delete {
-    pub(super) id: i64,
-    pub(super) etag: Option<Etag>,
-    pub(super) now: Timestamp,
-}
-
-impl Work for Delete {
-    type Answer = Product;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Product, Failure> {
-        const DELETE: &str = concat!(
-            "UPDATE products
-            SET delete_time = $3, update_time = $3, version = version + 1
-            WHERE id = $1 AND ($2 = 0 OR version = $2) AND delete_time IS NULL
-            RETURNING ",
-            columns!()
-        );
-
-        let version = self.etag.map_or(0, |etag| etag.version);
-        let row: Option<ProductRow> = on_either!(on, |c| {
-            let delete = sqlx::query_as(DELETE).bind(self.id).bind(version).bind(self.now.as_microsecond());
-            delete.fetch_optional(c).await?
-        });
-        if let Some(row) = row {
-            return Ok(row.into());
-        }
-        match (Find { id: self.id }).run(on).await? {
-            Some(product) if product.delete_time.is_none() => {
-                Err(Error::StaleVersion { version: product.version }.into())
-            }
-            _ => Err(Error::ProductNotFound { id: self.id }.into()),
-        }
+        let row: Option<ProductRow> =
+            on_either!(on, |c| sqlx::query_as(FIND).bind(self.sku_key).fetch_optional(c).await?);
+        Ok(row.map(Product::from))
     }
 }
 
@@ -211,7 +74,7 @@ macro_rules! page {
     ($range:literal, $filter:literal) => {
         concat!(
             "SELECT ",
-            columns!(),
+            product_columns!(),
             " FROM products WHERE delete_time IS NULL",
             $filter,
             " AND id ",

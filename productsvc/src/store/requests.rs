@@ -1,18 +1,19 @@
 //! Writes that are applied once: what a request id was answered.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::product::Product;
-use crate::store::connection::{Connection, Work, on_either};
+use crate::store::connection::{Connection, on_either};
 use crate::store::failure::Failure;
 use crate::store::from_micros;
-
-/// How many answers are forgotten in one transaction: others want to write too.
-const PURGED_AT_ONCE: i64 = 1000;
+use crate::store::rows::{padded, slices};
 
 /// Names a write, so that repeating it can be told from another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,21 @@ impl RequestKey {
         hash.update(method);
         hash.update(request);
         Self { id, fingerprint: hash.finalize().to_vec() }
+    }
+
+    /// What repeats itself when the write does.
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// What tells it from another write with the same id.
+    pub(super) fn fingerprint(&self) -> &[u8] {
+        &self.fingerprint
+    }
+
+    /// Whether a fingerprint is that of this write.
+    pub(super) fn is(&self, fingerprint: &[u8]) -> bool {
+        self.fingerprint == fingerprint
     }
 }
 
@@ -81,46 +97,78 @@ pub(super) async fn record(key: &RequestKey, response: Vec<u8>, on: &mut Connect
     Ok(())
 }
 
-/// A write of a product that is applied once for its key.
-pub(super) struct Once<'a, W> {
-    pub(super) key: Option<&'a RequestKey>,
-    pub(super) write: W,
-}
-
-impl<W: Work<Answer = Product>> Work for Once<'_, W> {
-    type Answer = Product;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Product, Failure> {
-        let Some(key) = self.key else { return self.write.run(on).await };
-        if let Claim::Answered(response) = claim(key, super::now(), on).await? {
-            let answer =
-                ProductAnswer::decode(response.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
-            return Ok(answer.into());
-        }
-        let product = self.write.run(on).await?;
-        record(key, ProductAnswer::from(&product).encode_to_vec(), on).await?;
-        Ok(product)
-    }
-}
-
-/// Forgets answers that nobody asks for any more.
-pub(super) struct Purge {
-    pub(super) before: Timestamp,
-}
-
-impl Work for Purge {
-    type Answer = u64;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<u64, Failure> {
-        const PURGE: &str = "DELETE FROM write_requests
-            WHERE request_id IN (SELECT request_id FROM write_requests WHERE create_time < $1 LIMIT $2)";
-
-        let purged = on_either!(on, |c| {
-            let purge = sqlx::query(PURGE).bind(self.before.as_microsecond()).bind(PURGED_AT_ONCE);
-            purge.execute(c).await?.rows_affected()
+/// What request ids were answered before, by the id.
+pub(super) async fn answers(
+    keys: &[&RequestKey],
+    on: &mut Connection<'_>,
+) -> Result<HashMap<Uuid, (Vec<u8>, Vec<u8>)>, Failure> {
+    let ids: Vec<String> = keys.iter().map(|key| key.id.to_string()).collect();
+    let mut answers = HashMap::new();
+    for ids in padded(&ids) {
+        let rows: Vec<(String, Vec<u8>, Vec<u8>)> = on_either!(on, |c| {
+            let mut sql =
+                QueryBuilder::new("SELECT request_id, fingerprint, response FROM write_requests WHERE request_id IN (");
+            let mut list = sql.separated(", ");
+            for id in &ids {
+                list.push_bind(id);
+            }
+            sql.push(")");
+            sql.build_query_as().fetch_all(c).await?
         });
-        Ok(purged)
+        let rows = rows.into_iter().filter_map(|(id, fingerprint, response)| {
+            Uuid::try_parse(&id).ok().map(|id| (id, (fingerprint, response)))
+        });
+        answers.extend(rows);
     }
+    Ok(answers)
+}
+
+/// Keeps what request ids are answered.
+pub(super) async fn record_all(
+    answers: &[(&RequestKey, Vec<u8>)],
+    now: Timestamp,
+    on: &mut Connection<'_>,
+) -> Result<(), Failure> {
+    for slice in slices(answers) {
+        let recorded = on_either!(on, |c| {
+            let mut sql =
+                QueryBuilder::new("INSERT INTO write_requests (request_id, fingerprint, response, create_time) ");
+            sql.push_values(slice, |mut values, (key, response)| {
+                values.push_bind(key.id.to_string()).push_bind(&key.fingerprint);
+                values.push_bind(response).push_bind(now.as_microsecond());
+            });
+            sql.push(" ON CONFLICT (request_id) DO NOTHING");
+            sql.build().execute(c).await?.rows_affected()
+        });
+        // An import began with one of them just now.
+        if recorded != slice.len() as u64 {
+            return Err(Failure::Conflict);
+        }
+    }
+    Ok(())
+}
+
+/// The answer of a write, to be kept.
+pub(super) fn encode(products: &[Product]) -> Vec<u8> {
+    ProductsAnswer { products: products.iter().map(ProductAnswer::from).collect() }.encode_to_vec()
+}
+
+/// Reads the answer of a write back.
+pub(super) fn decode(response: &[u8]) -> Result<Vec<Product>, Error> {
+    let malformed = |error: prost::DecodeError| Error::Internal(error.to_string());
+    let answer = ProductsAnswer::decode(response).map_err(malformed)?;
+    if answer.products.is_empty() && !response.is_empty() {
+        // Before there were batches, an answer was one product.
+        return Ok(vec![ProductAnswer::decode(response).map_err(malformed)?.into()]);
+    }
+    Ok(answer.products.into_iter().map(Product::from).collect())
+}
+
+/// Some products as they were answered. Its tag is none of [`ProductAnswer`]'s.
+#[derive(Clone, PartialEq, Message)]
+struct ProductsAnswer {
+    #[prost(message, repeated, tag = "15")]
+    products: Vec<ProductAnswer>,
 }
 
 /// A product as it was answered: what is stored of it, apart from the contract,

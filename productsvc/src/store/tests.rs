@@ -2,6 +2,8 @@
 //! and through the wire; the integration tests check them there.
 
 mod full_disk;
+mod history;
+mod imports;
 
 use std::time::Duration;
 
@@ -10,8 +12,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::import::{Checker, Counts, Reason, Row};
+use crate::product::{Draft, Etag};
 use crate::text::Text;
+use crate::write::{Change, Step};
 
 struct Fixture {
     store: ProductStore,
@@ -35,6 +38,32 @@ fn draft(name: &str, sku: &str) -> Draft {
 
 fn key(request: &str) -> RequestKey {
     RequestKey::new(Uuid::from_u128(7), "Test", request.as_bytes())
+}
+
+/// Writes of one step, as the service makes them.
+impl ProductStore {
+    async fn take(&self, step: Step, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
+        let author = Author { name: "tests".to_owned(), call_id: "call".to_owned() };
+        let write = Write { author, steps: vec![step], validate_only: false };
+        Ok(self.write(write, key.cloned(), deadline).await.map_err(Error::alone)?.remove(0))
+    }
+
+    async fn create(&self, draft: &Draft, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
+        self.take(Step::Create(draft.clone()), key, deadline).await
+    }
+
+    async fn update(&self, change: &Change, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
+        self.take(Step::Update(change.clone()), key, deadline).await
+    }
+
+    async fn delete(&self, id: i64, etag: Option<Etag>) -> Result<Product, Error> {
+        self.take(Step::Delete { id, etag, allow_missing: false }, None, soon()).await
+    }
+}
+
+fn change(id: i64, version: i64, draft: Draft) -> Change {
+    let Draft { name, category, sku } = draft;
+    Change { id, etag: Some(Etag { version }), name: Some(name), category: Some(category), sku: Some(sku) }
 }
 
 impl Fixture {
@@ -71,7 +100,7 @@ async fn a_sku_is_taken_whatever_its_case() {
 
     let second = it.store.create(&draft("Other", "ham-1"), None, soon()).await;
 
-    assert!(matches!(second, Err(Error::SkuTaken { product_id: Some(id) }) if id == first.id));
+    assert!(matches!(second, Err(Error::SkuTaken { product_id: id }) if id == first.id));
 }
 
 #[tokio::test]
@@ -79,8 +108,7 @@ async fn a_change_needs_the_present_version() {
     let it = fixture().await;
     let product = it.create("Hammer", "HAM-1").await;
     let other = it.create("Saw", "SAW-1").await;
-    let change =
-        |name: &str, sku: &str, version| Change { id: product.id, etag: Etag { version }, draft: draft(name, sku) };
+    let change = |name: &str, sku: &str, version| change(product.id, version, draft(name, sku));
 
     let changed = it.store.update(&change("Claw Hammer", "HAM-2", 1), None, soon()).await.unwrap();
     let stale = it.store.update(&change("Sledge Hammer", "HAM-2", 1), None, soon()).await;
@@ -88,7 +116,7 @@ async fn a_change_needs_the_present_version() {
 
     assert_eq!((changed.name.as_str(), changed.version), ("Claw Hammer", 2));
     assert!(matches!(stale, Err(Error::StaleVersion { version: 2 })));
-    assert!(matches!(taken, Err(Error::SkuTaken { product_id: Some(id) }) if id == other.id));
+    assert!(matches!(taken, Err(Error::SkuTaken { product_id: id }) if id == other.id));
     assert_eq!(it.store.find(product.id, soon()).await.unwrap(), changed);
 }
 
@@ -97,16 +125,16 @@ async fn a_deleted_product_is_hidden_and_its_sku_free() {
     let it = fixture().await;
     let product = it.create("Hammer", "HAM-1").await;
 
-    let stale = it.store.delete(product.id, Some(Etag { version: 9 }), None, soon()).await;
-    let deleted = it.store.delete(product.id, Some(product.etag()), None, soon()).await.unwrap();
+    let stale = it.store.delete(product.id, Some(Etag { version: 9 })).await;
+    let deleted = it.store.delete(product.id, Some(product.etag())).await.unwrap();
 
     assert!(matches!(stale, Err(Error::StaleVersion { version: 1 })));
     assert!(deleted.delete_time.is_some());
     assert_eq!(it.store.find(product.id, soon()).await.unwrap(), deleted);
     assert!(it.found(Field::Any, "hammer").await.is_empty());
-    let again = it.store.delete(product.id, None, None, soon()).await;
+    let again = it.store.delete(product.id, None).await;
     assert!(matches!(again, Err(Error::ProductNotFound { .. })));
-    let change = Change { id: product.id, etag: deleted.etag(), draft: draft("x", "y") };
+    let change = change(product.id, deleted.version, draft("x", "y"));
     assert!(matches!(it.store.update(&change, None, soon()).await, Err(Error::ProductDeleted { .. })));
 
     let successor = it.create("Hammer", "HAM-1").await;
@@ -156,7 +184,7 @@ async fn searches_are_literal_and_look_where_they_are_told() {
 async fn a_repeated_write_answers_as_the_first_time() {
     let it = fixture().await;
     let first = it.store.create(&draft("Hammer", "HAM-1"), Some(&key("a")), soon()).await.unwrap();
-    let change = Change { id: first.id, etag: first.etag(), draft: draft("Changed", "HAM-1") };
+    let change = change(first.id, first.version, draft("Changed", "HAM-1"));
     it.store.update(&change, None, soon()).await.unwrap();
 
     let again = it.store.create(&draft("Hammer", "HAM-1"), Some(&key("a")), soon()).await.unwrap();
@@ -173,7 +201,7 @@ async fn a_refused_write_leaves_its_request_id_free() {
     let refused = it.store.create(&draft("Other", "HAM-1"), Some(&key("a")), soon()).await;
     assert!(matches!(refused, Err(Error::SkuTaken { .. })));
 
-    it.store.delete(first.id, None, None, soon()).await.unwrap();
+    it.store.delete(first.id, None).await.unwrap();
 
     assert!(it.store.create(&draft("Other", "HAM-1"), Some(&key("a")), soon()).await.is_ok());
 }
@@ -252,111 +280,6 @@ async fn urls_that_cannot_work_are_refused_without_their_password() {
 
         assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
     }
-}
-
-fn rows(lines: std::ops::Range<i64>) -> Vec<Row> {
-    let row =
-        |line| Row { line, name: format!("Product {line}"), category: "Tools".to_owned(), sku: format!("SKU-{line}") };
-    lines.map(row).collect()
-}
-
-fn piece(rows: &[Row], mark: i64) -> Piece {
-    let mut checker = Checker::default();
-    for row in rows {
-        checker.add(row, mark).unwrap();
-    }
-    checker.take()
-}
-
-fn beginning(key: Option<RequestKey>) -> Beginning {
-    Beginning { key, source: "test.csv".to_owned(), only_if_new: false }
-}
-
-const UPSERT: Rules = Rules { mode: Mode::Upsert, only_if_new: false, end: false };
-
-#[tokio::test]
-async fn an_import_adds_changes_and_leaves() {
-    let it = fixture().await;
-    let mut file = rows(2..702);
-    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
-    let job = it.store.store_piece(&job, &piece(&file, 0), Rules { end: true, ..UPSERT }, soon()).await.unwrap();
-    assert_eq!(job.counts, Counts { rows: 700, created: 700, ..Counts::default() });
-    assert!(job.end_time.is_some());
-
-    file[0].name = "Changed".to_owned();
-    file[1].sku = "sku-3".to_owned();
-    file[2].name = String::new();
-    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
-    let job = it.store.store_piece(&job, &piece(&file, 0), Rules { end: true, ..UPSERT }, soon()).await.unwrap();
-
-    assert_eq!(job.counts, Counts { rows: 700, created: 0, updated: 2, unchanged: 697, refused: 1 });
-    assert_eq!(it.found(Field::Name, "changed").await.len(), 1);
-    let changed = it.store.find(1, soon()).await.unwrap();
-    assert_eq!((changed.name.as_str(), changed.version), ("Changed", 2));
-    let refused = it.store.refused_rows(job.id, 0, 10, soon()).await.unwrap();
-    assert_eq!((refused[0].row.line, refused[0].reason), (4, Reason::InvalidField));
-}
-
-#[tokio::test]
-async fn an_import_that_only_creates_refuses_taken_skus() {
-    let it = fixture().await;
-    it.create("Mine", "sku-3").await;
-
-    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
-    let create = Rules { mode: Mode::Create, ..UPSERT };
-    let job = it.store.store_piece(&job, &piece(&rows(2..5), 0), create, soon()).await.unwrap();
-
-    assert_eq!((job.counts.created, job.counts.refused), (2, 1));
-    let refused = it.store.refused_rows(job.id, 0, 10, soon()).await.unwrap();
-    assert_eq!((refused[0].reason, refused[0].message.as_str()), (Reason::SkuTaken, "product 1 has this SKU"));
-}
-
-#[tokio::test]
-async fn an_import_that_broke_off_goes_on_where_it_was() {
-    let it = fixture().await;
-    let job = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
-    it.store.store_piece(&job, &piece(&rows(2..7), 0), UPSERT, soon()).await.unwrap();
-
-    let again = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
-    assert_eq!((again.id, again.mark), (job.id, 6));
-    let rest = piece(&rows(2..12), again.mark);
-    let done = it.store.store_piece(&again, &rest, Rules { end: true, ..UPSERT }, soon()).await.unwrap();
-    let late = it.store.store_piece(&job, &piece(&rows(2..7), 0), UPSERT, soon()).await;
-
-    assert_eq!(done.counts, Counts { rows: 10, created: 10, ..Counts::default() });
-    assert!(matches!(late, Err(Error::ImportRunning)));
-    let ended = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
-    assert_eq!(ended, done);
-    assert!(matches!(it.store.begin_import(&beginning(Some(key("other"))), soon()).await, Err(Error::RequestIdReused)));
-}
-
-#[tokio::test]
-async fn of_two_streams_of_one_import_the_second_is_told() {
-    let it = fixture().await;
-    let first = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
-    let second = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
-    let piece = piece(&rows(2..7), 0);
-
-    let stored = it.store.store_piece(&first, &piece, UPSERT, soon()).await;
-    let refused = it.store.store_piece(&second, &piece, UPSERT, soon()).await;
-
-    assert_eq!(stored.unwrap().counts.created, 5);
-    assert!(matches!(refused, Err(Error::ImportRunning)));
-}
-
-#[tokio::test]
-async fn an_import_for_new_catalogues_leaves_others_alone() {
-    let it = fixture().await;
-    let only_if_new = Beginning { only_if_new: true, ..beginning(None) };
-    let early = it.store.begin_import(&only_if_new, soon()).await.unwrap();
-    let product = it.create("Hammer", "HAM-1").await;
-    it.store.delete(product.id, None, None, soon()).await.unwrap();
-
-    let rules = Rules { only_if_new: true, ..UPSERT };
-    let stored = it.store.store_piece(&early, &piece(&rows(2..4), 0), rules, soon()).await;
-
-    assert!(matches!(it.store.begin_import(&only_if_new, soon()).await, Err(Error::CatalogueNotNew)));
-    assert!(matches!(stored, Err(Error::CatalogueNotNew)));
 }
 
 #[tokio::test]

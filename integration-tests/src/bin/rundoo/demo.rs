@@ -117,7 +117,7 @@ async fn read(system: &System) -> anyhow::Result<Traffic> {
     let call = move || {
         let mut products = products.clone();
         async move {
-            let mut request = tonic::Request::new(GetProductRequest { id: created.id });
+            let mut request = tonic::Request::new(GetProductRequest { id: created.id, ..Default::default() });
             request.set_timeout(Duration::from_secs(5));
             products.get_product(request).await.map_err(|status| anyhow::anyhow!("{status}"))?;
             Ok(())

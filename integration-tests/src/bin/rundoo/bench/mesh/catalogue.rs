@@ -61,6 +61,7 @@ async fn fill(system: &System) -> anyhow::Result<(i64, i64)> {
             category: "Fasteners/Drywall Screws".into(),
             sku: format!("FS-{n:05}"),
             request_id: String::new(),
+            ..Default::default()
         };
         ids.push(products.create_product(request).await?.into_inner().product.context("it was created")?.id);
     }
@@ -79,7 +80,11 @@ async fn call(system: &System, callers: usize, each: Duration, (first, last): (i
         let mut client = client.clone();
         async move {
             match call {
-                Call::Get => drop(client.get_product(GetProductRequest { id: fastrand::i64(first..=last) }).await?),
+                Call::Get => drop(
+                    client
+                        .get_product(GetProductRequest { id: fastrand::i64(first..=last), ..Default::default() })
+                        .await?,
+                ),
                 Call::List => {
                     drop(client.list_products(ListProductsRequest { page_size: 50, page_token: String::new() }).await?)
                 }

@@ -84,7 +84,7 @@ async fn load(system: &System) -> anyhow::Result<[Traffic; 2]> {
     let reads = Traffic::start(READERS, REST, move || {
         let mut products = products.clone();
         async move {
-            products.get_product(GetProductRequest { id: first }).await?;
+            products.get_product(GetProductRequest { id: first, ..Default::default() }).await?;
             products.list_products(ListProductsRequest { page_size: 5, ..Default::default() }).await?;
             Ok(())
         }
