@@ -1,6 +1,8 @@
 //! The catalogue through the mesh: the same words on SQLite and on PostgreSQL.
 
+mod history;
 mod shop;
+mod watch;
 
 use std::collections::BTreeSet;
 
