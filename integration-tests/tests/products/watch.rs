@@ -101,8 +101,10 @@ async fn watchers_of_several_replicas_see_one_order_and_skip_nothing() -> anyhow
         }
 
         let changes = (WRITERS * 40) as i64;
-        let watchers: Vec<_> = clients.iter().map(|client| tokio::spawn(follow(client.clone(), changes))).collect();
-        let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(clients.clone(), writer))).collect();
+        let watchers: Vec<_> =
+            clients.iter().map(|client| mesh::spawn("watcher", follow(client.clone(), changes))).collect();
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| mesh::spawn("writer", write(clients.clone(), writer))).collect();
         let mut acknowledged = BTreeSet::new();
         for writer in writers {
             acknowledged.extend(writer.await??);

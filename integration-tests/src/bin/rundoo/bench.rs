@@ -6,12 +6,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 mod measure;
+mod disk;
 mod groups;
 mod process;
 mod echo;
 mod mesh;
 mod registry;
 mod logs;
+mod products;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,8 @@ enum What {
     Registry(Choice<registry::Group>),
     /// The log service, beside the disk and rsyslog
     Logs(logs::Arguments),
+    /// The catalogue on SQLite and on PostgreSQL
+    Products(Choice<products::Group>),
 }
 
 /// Which of the measures, and how long.
@@ -47,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let met = match arguments.what {
         What::Mesh(choice) => mesh::run(Duration::from_secs(choice.seconds), choice.only).await,
         What::Logs(arguments) => logs::run(arguments).await?,
+        What::Products(choice) => products::run(Duration::from_secs(choice.seconds), choice.only).await?,
         What::Registry(choice) => registry::run(Duration::from_secs(choice.seconds), choice.only).await?,
     };
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

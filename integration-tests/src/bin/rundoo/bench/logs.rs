@@ -9,7 +9,6 @@ use crate::bench::logs::large::Pace;
 use crate::bench::measure::Report;
 use crate::bench::{Choice, groups, process};
 
-mod disk;
 mod wire;
 mod ship;
 mod ack;

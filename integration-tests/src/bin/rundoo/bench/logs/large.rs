@@ -7,9 +7,10 @@ use harness::logs::{Generator, Node, verify};
 use proto::logs::{GetStatisticsRequest, LogRecord};
 use tokio::time::Instant;
 
+use crate::bench::disk;
 use crate::bench::logs::memory::{self, Watched};
+use crate::bench::logs::searches;
 use crate::bench::logs::wire::{Pool, Producer};
-use crate::bench::logs::{disk, searches};
 use crate::bench::measure::{Goal, Report};
 
 /// Services with two instances each.

@@ -15,7 +15,8 @@ use harness::system::{free_port, loopback};
 use harness::{Process, Program};
 use tokio::time::Instant;
 
-use crate::bench::logs::{disk, relp};
+use crate::bench::disk;
+use crate::bench::logs::relp;
 use crate::bench::measure::{Goal, Report};
 
 /// Where Debian puts it, and its modules.

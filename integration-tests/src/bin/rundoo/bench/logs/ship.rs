@@ -6,7 +6,7 @@ use harness::binaries;
 use harness::logs::Node;
 use tokio::time::Instant;
 
-use crate::bench::logs::disk;
+use crate::bench::disk;
 use crate::bench::logs::wire::{Pool, Producer};
 use crate::bench::measure::{Goal, Report, quantile_ms};
 use crate::bench::process::cpu_ticks;

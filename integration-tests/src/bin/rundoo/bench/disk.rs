@@ -16,7 +16,7 @@ const WRITE: usize = 64 * 1024;
 const WRITES: usize = 300;
 
 /// Prints p50 and p99 of `fdatasync` after a write into a preallocated file in this folder.
-pub(super) fn measure(report: &mut Report, folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn measure(report: &mut Report, folder: &Path) -> anyhow::Result<()> {
     let path = folder.join("fdatasync");
     let mut file = std::fs::File::create(&path)?;
     fallocate(&file, FallocateFlags::empty(), 0, (WRITE * WRITES) as u64)?;
