@@ -1,8 +1,12 @@
 //! The catalogue through the mesh: the same words on SQLite and on PostgreSQL.
 
-mod history;
 mod shop;
-mod watch;
+mod changes;
+mod versions;
+mod replay;
+mod batches;
+mod watchers;
+mod crashes;
 
 use std::collections::BTreeSet;
 

@@ -148,10 +148,11 @@ impl From<Vec<Fault>> for Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        let (error, place) = match error {
-            Error::At { index, cause } => (*cause, format!("requests[{index}].")),
-            error => (error, String::new()),
+        let (error, index) = match error {
+            Error::At { index, cause } => (*cause, Some(index)),
+            error => (error, None),
         };
+        let place = index.map(|index| format!("requests[{index}].")).unwrap_or_default();
         let refuse = |code, reason: ErrorReason| Refusal::new(code, DOMAIN, reason.as_str_name(), message.clone());
         let refusal = match &error {
             Error::Invalid(faults) => {
@@ -195,7 +196,10 @@ impl From<Error> for Status {
             }
             Error::Internal(cause) => return Refusal::internal(DOMAIN, cause),
         };
-        refusal.into_status()
+        match index {
+            Some(index) => refusal.metadata("index", index.to_string()).into_status(),
+            None => refusal.into_status(),
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl Watcher {
             () = told.closed() => None,
         };
         if let Some(error) = ended {
-            let _gone = told.send(Err(error.into())).await;
+            // Who does not read is not waited for: the stream ends then without a reason.
+            let _full = told.try_send(Err(error.into()));
         }
     }
 

@@ -81,7 +81,8 @@ impl<'a> Import<'a> {
         let deadline = call.deadline();
         let job = store.begin_import(&beginning, within(deadline)).await?;
         let Beginning { only_if_new, source, .. } = beginning;
-        let author = Author { name: source, call_id: call.request_id().to_owned() };
+        let name = if source.is_empty() { call.caller().to_owned() } else { source };
+        let author = Author { name, call_id: call.request_id().to_owned() };
         let rules = Rules { author, mode, only_if_new, end: false };
         if job.mark > 0 && job.end_time.is_none() {
             info!(import.id = job.id, "import {} goes on behind line {}", job.id, job.mark);
