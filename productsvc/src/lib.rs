@@ -1,7 +1,7 @@
 //! The product service: the catalogue's rules and its SQL.
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
-//! [`text`] for what a product is, [`write`], [`version`] and [`ledger`] for how it
+//! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
 //! changes, [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
 //! [`importer`] is the other side of an import, the command line's.
 
