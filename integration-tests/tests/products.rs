@@ -7,6 +7,7 @@ mod replay;
 mod batches;
 mod watchers;
 mod crashes;
+mod orders;
 
 use std::collections::BTreeSet;
 

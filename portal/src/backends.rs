@@ -51,7 +51,7 @@ impl Backends {
 
     /// A page of products, newest first; an empty token asks for the first.
     pub(crate) async fn list(&self, page_token: String) -> Result<Listing, Failure> {
-        let request = ListProductsRequest { page_size: PRODUCTS_PER_PAGE, page_token };
+        let request = ListProductsRequest { page_size: PRODUCTS_PER_PAGE, page_token, ..Default::default() };
         let page = self.products.clone().list_products(request).await.map_err(unlisted)?.into_inner();
         Ok(Listing::new(page.products, page.previous_page_token, page.next_page_token))
     }

@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
-//! changes, [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
+//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
 //! [`importer`] is the other side of an import, the command line's.
 
 pub mod config;
@@ -10,6 +10,7 @@ pub mod error;
 pub mod import;
 pub mod importer;
 pub mod ledger;
+pub mod order;
 pub mod page;
 pub mod product;
 pub mod purge;

@@ -20,11 +20,12 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
+use crate::order::Order;
 use crate::page::Cursor;
 use crate::product::Product;
 use crate::service::changes::Watcher;
 use crate::service::requests::Which;
-use crate::store::{ProductStore, RequestKey};
+use crate::store::{Listing, ProductStore, RequestKey};
 use crate::version::{self, Author};
 use crate::write::{Step, Write};
 
@@ -238,14 +239,17 @@ impl Contract for ProductService {
     ) -> Result<Response<ListProductsResponse>, Status> {
         const METHOD: &str = "ListProducts";
         let deadline = deadline(&request);
-        let ListProductsRequest { page_size, page_token } = request.into_inner();
-        let size = requests::page_size(page_size)?;
-        let cursor = Cursor::parse(&page_token, METHOD, &[])?;
-        let page = self.store.page(None, cursor, size, deadline).await?;
+        let request = request.into_inner();
+        let (order, size) = requests::list(&request)?;
+        let arguments = [request.order_by.trim()];
+        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
+        let page = self.store.page(&Listing { search: None, order, cursor }, size, deadline).await?;
         Ok(Response::new(ListProductsResponse {
-            next_page_token: Cursor::token(page.next, METHOD, &[]),
-            previous_page_token: Cursor::token(page.previous, METHOD, &[]),
+            next_page_token: Cursor::token(page.next, METHOD, &arguments),
+            previous_page_token: Cursor::token(page.previous, METHOD, &arguments),
             products: page.items.into_iter().map(answers::product).collect(),
+            total_size: self.store.count(deadline).await?,
+            total_size_is_exact: true,
         }))
     }
 
@@ -259,8 +263,9 @@ impl Contract for ProductService {
         let (search, size) = requests::search(&request)?;
         let field = format!("{:?}", search.field);
         let arguments = [field.as_str(), search.query.key()];
-        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments)?;
-        let page = self.store.page(Some(&search), cursor, size, deadline).await?;
+        let order = Order::NEWEST;
+        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
+        let page = self.store.page(&Listing { search: Some(search.clone()), order, cursor }, size, deadline).await?;
         Ok(Response::new(SearchProductsResponse {
             next_page_token: Cursor::token(page.next, METHOD, &arguments),
             previous_page_token: Cursor::token(page.previous, METHOD, &arguments),

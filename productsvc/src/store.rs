@@ -27,12 +27,13 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::import::{Job, Mode, Piece, Refused};
+use crate::order::Order;
 use crate::page::{Cursor, Page};
 use crate::product::Product;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
-use crate::store::products::{Find, FindBySku, FindPage};
+use crate::store::products::{Count, Find, FindBySku, FindPage};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
 use crate::text::fold;
@@ -121,15 +122,15 @@ impl ProductStore {
         self.changed.subscribe()
     }
 
-    /// A page of products, newest first: all, or those that `search` finds.
-    pub async fn page(
-        &self,
-        search: Option<&Search>,
-        cursor: Cursor,
-        size: usize,
-        deadline: Instant,
-    ) -> Result<Page<Product>, Error> {
-        self.database.read(&FindPage { search, cursor, size }, deadline).await
+    /// A page of products in an order: all, or those that `listing` finds.
+    pub async fn page(&self, listing: &Listing, size: usize, deadline: Instant) -> Result<Page<Product>, Error> {
+        let Listing { search, order, cursor } = listing;
+        self.database.read(&FindPage { search: search.as_ref(), order: *order, cursor, size }, deadline).await
+    }
+
+    /// How many products are not deleted.
+    pub async fn count(&self, deadline: Instant) -> Result<i64, Error> {
+        self.database.read(&Count, deadline).await
     }
 
     /// Begins an import, or finds the one that this request began before.
@@ -180,6 +181,17 @@ impl ProductStore {
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
         self.database.write(&ForgetChanges { before }, deadline).await
     }
+}
+
+/// What is listed, in which order, and from where on.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// What is searched; all is listed without.
+    pub search: Option<Search>,
+    /// In which order.
+    pub order: Order,
+    /// From where on.
+    pub cursor: Cursor,
 }
 
 /// How the pieces of an import are stored.

@@ -106,7 +106,7 @@ impl Shop {
     }
 
     pub(crate) async fn list(&mut self, size: i32, token: &str) -> Result<ListProductsResponse, Status> {
-        let request = ListProductsRequest { page_size: size, page_token: token.to_owned() };
+        let request = ListProductsRequest { page_size: size, page_token: token.to_owned(), ..Default::default() };
         let answer = self.products.list_products(request).await.map(tonic::Response::into_inner);
         self.note("list", answer.as_ref().map(|page| page.products.as_slice()));
         answer
@@ -127,6 +127,7 @@ impl Shop {
             products: found.products,
             next_page_token: found.next_page_token,
             previous_page_token: found.previous_page_token,
+            ..Default::default()
         });
         self.note("search", answer.as_ref().map(|page| page.products.as_slice()));
         answer

@@ -7,12 +7,13 @@ use mesh::page;
 use prost::Message as _;
 use proto::products::{
     CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
-    ListImportRefusalsRequest, ListProductVersionsRequest, SearchField, SearchProductsRequest,
+    ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField, SearchProductsRequest,
 };
 use uuid::Uuid;
 
 use crate::error::{Error, Fault};
 use crate::import::Mode;
+use crate::order::Order;
 use crate::product::Etag;
 use crate::store::{Beginning, Field, RequestKey, Search};
 use crate::text::Text;
@@ -88,8 +89,9 @@ pub(super) fn id(id: i64) -> Result<i64, Error> {
     Ok(product_id(id)?)
 }
 
-pub(super) fn page_size(requested: i32) -> Result<usize, Error> {
-    Ok(size(requested)?)
+pub(super) fn list(request: &ListProductsRequest) -> Result<(Order, usize), Error> {
+    let order = Order::parse(&request.order_by).map_err(|problem| vec![Fault::new("order_by", problem)]);
+    Ok(both(order, size(request.page_size))?)
 }
 
 pub(super) fn search(request: &SearchProductsRequest) -> Result<(Search, usize), Error> {

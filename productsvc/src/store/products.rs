@@ -1,5 +1,8 @@
 //! The statements that read products.
 
+use sqlx::QueryBuilder;
+
+use crate::order::{By, Order, Place, Value};
 use crate::page::{Cursor, Page, containing};
 use crate::product::Product;
 use crate::store::connection::{Connection, Work, on_either};
@@ -63,70 +66,99 @@ pub struct Search {
     pub query: Text<200>,
 }
 
-/// A page of products, newest first.
+/// A page of products, and how many there are.
 pub(super) struct FindPage<'a> {
     pub(super) search: Option<&'a Search>,
-    pub(super) cursor: Cursor,
+    pub(super) order: Order,
+    pub(super) cursor: &'a Cursor,
     pub(super) size: usize,
 }
 
-macro_rules! page {
-    ($range:literal, $filter:literal) => {
-        concat!(
-            "SELECT ",
-            product_columns!(),
-            " FROM products WHERE delete_time IS NULL",
-            $filter,
-            " AND id ",
-            $range,
-            " LIMIT $2"
-        )
-    };
-}
-
-macro_rules! pages {
-    ($range:literal, $field:expr) => {
-        match $field {
-            None => page!($range, ""),
-            Some(Field::Name) => page!($range, r" AND name_key LIKE $3 ESCAPE '\'"),
-            Some(Field::Category) => page!($range, r" AND category_key LIKE $3 ESCAPE '\'"),
-            Some(Field::Sku) => page!($range, r" AND sku_key LIKE $3 ESCAPE '\'"),
-            Some(Field::Any) => page!(
-                $range,
-                r" AND (name_key LIKE $3 ESCAPE '\' OR category_key LIKE $3 ESCAPE '\' OR sku_key LIKE $3 ESCAPE '\')"
-            ),
-        }
-    };
+/// Which way from a place, and whether with what is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Behind,
+    Before,
+    UpTo,
 }
 
 impl FindPage<'_> {
-    async fn older(&self, below: i64, on: &mut Connection<'_>) -> Result<(Vec<Product>, bool), Failure> {
-        self.select(pages!("< $1 ORDER BY id DESC", self.search.map(|search| search.field)), below, on).await
-    }
-
-    async fn newer(&self, above: i64, on: &mut Connection<'_>) -> Result<(Vec<Product>, bool), Failure> {
-        self.select(pages!("> $1 ORDER BY id", self.search.map(|search| search.field)), above, on).await
-    }
-
-    /// A page's products, and whether there are more behind them.
+    /// The products on one side of a place, the nearest first, and whether there are more.
     async fn select(
         &self,
-        sql: &'static str,
-        edge: i64,
+        side: Side,
+        place: Option<&Place>,
         on: &mut Connection<'_>,
     ) -> Result<(Vec<Product>, bool), Failure> {
-        let limit = i64::try_from(self.size).unwrap_or(i64::MAX - 1) + 1;
-        let pattern = self.search.map(|search| containing(search.query.key()));
-        let rows: Vec<ProductRow> = on_either!(on, |c| {
-            let select = sqlx::query_as(sql).bind(edge).bind(limit);
-            let select = match pattern {
-                Some(pattern) => select.bind(pattern),
-                None => select,
-            };
-            select.fetch_all(c).await?
-        });
+        let rows: Vec<ProductRow> =
+            on_either!(on, |c| self.statement(side, place).build_query_as().fetch_all(c).await?);
         let more = rows.len() > self.size;
         Ok((rows.into_iter().take(self.size).map(Product::from).collect(), more))
+    }
+
+    /// One of a few dozen texts: each is prepared once.
+    pub(super) fn statement<DB: sqlx::Database>(&self, side: Side, place: Option<&Place>) -> QueryBuilder<DB>
+    where
+        String: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+        i64: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+    {
+        let mut sql =
+            QueryBuilder::new(concat!("SELECT ", product_columns!(), " FROM products WHERE delete_time IS NULL"));
+        self.push_search(&mut sql);
+        self.push_range(side, place, &mut sql);
+        sql.push(" LIMIT ").push_bind(i64::try_from(self.size).unwrap_or(i64::MAX - 1) + 1);
+        sql
+    }
+
+    fn push_search<DB: sqlx::Database>(&self, sql: &mut QueryBuilder<DB>)
+    where
+        String: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+    {
+        let Some(search) = self.search else { return };
+        let pattern = containing(search.query.key());
+        let columns: &[&str] = match search.field {
+            Field::Name => &["name_key"],
+            Field::Category => &["category_key"],
+            Field::Sku => &["sku_key"],
+            Field::Any => &["name_key", "category_key", "sku_key"],
+        };
+        for (number, column) in columns.iter().enumerate() {
+            sql.push(if number == 0 { " AND (" } else { " OR " });
+            sql.push(column).push(" LIKE ").push_bind(pattern.clone()).push(r" ESCAPE '\'");
+        }
+        sql.push(")");
+    }
+
+    /// The side of a place, and the order towards it. Rows are compared as such: both
+    /// databases find the place in the index of the order.
+    fn push_range<DB: sqlx::Database>(&self, side: Side, place: Option<&Place>, sql: &mut QueryBuilder<DB>)
+    where
+        String: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+        i64: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+    {
+        let (columns, ascending, descending) = match self.order.by {
+            By::Id => ("id", "id", "id DESC"),
+            By::Name => ("(name_key, id)", "name_key, id", "name_key DESC, id DESC"),
+            By::Category => ("(category_key, id)", "category_key, id", "category_key DESC, id DESC"),
+            By::Sku => ("(sku_key, id)", "sku_key, id", "sku_key DESC, id DESC"),
+            By::CreateTime => ("(create_time, id)", "create_time, id", "create_time DESC, id DESC"),
+            By::UpdateTime => ("(update_time, id)", "update_time, id", "update_time DESC, id DESC"),
+        };
+        let greatest_first = self.order.descending == matches!(side, Side::Behind);
+        if let Some(place) = place {
+            sql.push(" AND ").push(columns).push(match (greatest_first, side) {
+                (true, Side::Behind | Side::Before) => " < ",
+                (false, Side::Behind | Side::Before) => " > ",
+                (true, Side::UpTo) => " <= ",
+                (false, Side::UpTo) => " >= ",
+            });
+            match &place.value {
+                Value::Nothing => sql.push_bind(place.id),
+                Value::Text(text) => sql.push("(").push_bind(text.clone()).push(", ").push_bind(place.id).push(")"),
+                Value::Moment(micros) => sql.push("(").push_bind(*micros).push(", ").push_bind(place.id).push(")"),
+            };
+        }
+        sql.push(" ORDER BY ").push(if greatest_first { descending } else { ascending });
     }
 }
 
@@ -134,25 +166,46 @@ impl Work for FindPage<'_> {
     type Answer = Page<Product>;
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<Page<Product>, Failure> {
-        if let Cursor::Newer(above) = self.cursor {
-            let (mut items, more) = self.newer(above, on).await?;
+        let place = |product: &Product| self.order.place(product);
+        let backwards = match self.cursor {
+            Cursor::Before(end) => Some((Side::Before, end)),
+            Cursor::UpTo(end) => Some((Side::UpTo, end)),
+            Cursor::First | Cursor::After(_) => None,
+        };
+        if let Some((side, end)) = backwards {
+            let (mut items, more) = self.select(side, Some(end), on).await?;
             // With nothing before it this is the first page, which is full when it can be.
             if more {
                 items.reverse();
-                let next = items.last().map(|product| Cursor::Older(product.id));
-                let previous = items.first().map(|product| Cursor::Newer(product.id));
+                let next = items.last().map(|product| Cursor::After(place(product)));
+                let previous = items.first().map(|product| Cursor::Before(place(product)));
                 return Ok(Page { items, next, previous });
             }
         }
-        let below = match self.cursor {
-            Cursor::Older(below) => Some(below),
-            Cursor::Newest | Cursor::Newer(_) => None,
+        let begin = match self.cursor {
+            Cursor::After(begin) => Some(begin),
+            Cursor::First | Cursor::Before(_) | Cursor::UpTo(_) => None,
         };
-        let (items, more) = self.older(below.unwrap_or(i64::MAX), on).await?;
-        let next = items.last().filter(|_| more).map(|product| Cursor::Older(product.id));
-        // A page that emptied since still leads back, to the product it begins behind.
-        let newest = items.first().map(|product| product.id);
-        let previous = below.map(|below| Cursor::Newer(newest.unwrap_or_else(|| below.saturating_sub(1))));
+        let (items, more) = self.select(Side::Behind, begin, on).await?;
+        let next = items.last().filter(|_| more).map(|product| Cursor::After(place(product)));
+        // A page that emptied since still leads back, to the product it began behind.
+        let previous = begin.map(|begin| match items.first() {
+            Some(product) => Cursor::Before(place(product)),
+            None => Cursor::UpTo(begin.clone()),
+        });
         Ok(Page { items, next, previous })
+    }
+}
+
+/// How many products are not deleted.
+pub(super) struct Count;
+
+impl Work for Count {
+    type Answer = i64;
+
+    async fn run(&self, on: &mut Connection<'_>) -> Result<i64, Failure> {
+        const COUNT: &str = "SELECT live_products FROM catalogue WHERE id = 1";
+
+        Ok(on_either!(on, |c| sqlx::query_scalar(COUNT).fetch_one(c).await?))
     }
 }

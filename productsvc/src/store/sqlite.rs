@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction
 
 use crate::store::failure::OpenError;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long SQLite itself waits for the lock. Short, for nothing interrupts it;
 /// the wait until the deadline is ours.

@@ -107,3 +107,32 @@ async fn writes_that_come_together_are_committed_together() {
     let times: std::collections::BTreeSet<_> = outcomes.iter().flatten().map(|product| product.create_time).collect();
     assert!(times.len() < 50, "{} transactions", times.len());
 }
+
+#[tokio::test]
+async fn a_catalogue_from_before_the_history_goes_on() {
+    use sqlx::{Connection as _, SqliteConnection};
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/products.db", directory.path().display());
+    let mut old = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    let all = &crate::store::sqlite::MIGRATIONS;
+    let first =
+        sqlx::migrate::Migrator { migrations: all.migrations[..1].to_vec().into(), ..sqlx::migrate::Migrator::DEFAULT };
+    first.run(&mut old).await.unwrap();
+    const ROW: &str =
+        "INSERT INTO products (name, category, sku, name_key, category_key, sku_key, version, create_time,
+        update_time, delete_time) VALUES ($1, 'Tools', $1, $2, 'tools', $2, 1, 5, 5, $3)";
+    for (name, key, delete_time) in [("Saw", "saw", None), ("Axe", "axe", Some(now().as_microsecond()))] {
+        sqlx::query(ROW).bind(name).bind(key).bind(delete_time).execute(&mut old).await.unwrap();
+    }
+    sqlx::query("DELETE FROM products WHERE name = 'Axe'").execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+
+    let store = ProductStore::open(&url).await.unwrap();
+
+    let changed = store.update(&change(1, 1, draft("Hand Saw", "SAW")), None, soon()).await.unwrap();
+    assert_eq!((changed.version, store.count(soon()).await.unwrap()), (2, 1));
+    let versions = store.versions(1, i64::MAX, 9, soon()).await.unwrap();
+    assert_eq!((versions.len(), versions[1].origin.kind), (2, Kind::Unknown));
+    let added = store.create(&draft("Adze", "ADZ-1"), None, soon()).await.unwrap();
+    assert_eq!(added.id, 3, "no id is used again");
+}

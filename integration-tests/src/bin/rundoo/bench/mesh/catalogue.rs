@@ -86,7 +86,7 @@ async fn call(system: &System, callers: usize, each: Duration, (first, last): (i
                         .await?,
                 ),
                 Call::List => {
-                    drop(client.list_products(ListProductsRequest { page_size: 50, page_token: String::new() }).await?)
+                    drop(client.list_products(ListProductsRequest { page_size: 50, ..Default::default() }).await?)
                 }
             }
             Ok(())

@@ -47,9 +47,9 @@ pub(super) async fn measure(
     let traffic = Traffic::start(READERS, Duration::ZERO, move || {
         let mut client = client.clone();
         async move {
-            let request = ListProductsRequest { page_size: 50, page_token: String::new() };
+            let request = ListProductsRequest { page_size: 50, ..Default::default() };
             let page = client.list_products(request).await?.into_inner();
-            let request = ListProductsRequest { page_size: 50, page_token: page.next_page_token };
+            let request = ListProductsRequest { page_size: 50, page_token: page.next_page_token, ..Default::default() };
             client.list_products(request).await?;
             Ok(())
         }
