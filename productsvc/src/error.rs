@@ -56,6 +56,9 @@ pub enum Error {
         /// The other product.
         product_id: i64,
     },
+    /// An earlier request of the same batch has the SKU.
+    #[error("an earlier request of the batch has this SKU")]
+    SkuTwice,
     /// The product is not deleted.
     #[error("product {id} is not deleted")]
     ProductNotDeleted {
@@ -171,6 +174,8 @@ impl From<Error> for Status {
             Error::SkuTaken { product_id } => refuse(Code::AlreadyExists, ErrorReason::SkuTaken)
                 .field(format!("{place}sku"), "another product has this SKU")
                 .metadata("product_id", product_id.to_string()),
+            Error::SkuTwice => refuse(Code::InvalidArgument, ErrorReason::DuplicateSku)
+                .field(format!("{place}sku"), "stands in an earlier request"),
             Error::ProductNotDeleted { .. } => refuse(Code::AlreadyExists, ErrorReason::ProductNotDeleted),
             Error::VersionNotFound { .. } => refuse(Code::NotFound, ErrorReason::VersionNotFound),
             Error::ChangesForgotten { first } => {

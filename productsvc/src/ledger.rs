@@ -142,7 +142,12 @@ impl Ledger {
             match self.step(step, &write.author) {
                 Ok(product) => answers.extend(product),
                 Err(error) => {
-                    refused = Some(Error::At { index, cause: Box::new(error) });
+                    let cause = match error {
+                        // By a product that is not there without this write.
+                        Error::SkuTaken { product_id } if product_id > clock.last_id => Error::SkuTwice,
+                        error => error,
+                    };
+                    refused = Some(Error::At { index, cause: Box::new(cause) });
                     break;
                 }
             }

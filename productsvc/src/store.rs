@@ -4,6 +4,7 @@
 //! together, each whole or not at all; one with a request id is applied once. Every
 //! change of a product goes through the ledger, which makes its history.
 
+mod analysis;
 mod books;
 mod connection;
 mod database;
@@ -24,12 +25,14 @@ mod writer;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::error::Error;
 use crate::import::{Job, Mode, Piece, Refused};
 use crate::order::Order;
 use crate::page::{Cursor, Page};
 use crate::product::Product;
+use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
@@ -45,6 +48,9 @@ pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
 pub use crate::store::products::{Field, Search};
 pub use crate::store::requests::RequestKey;
+
+/// New products that change what a database should know of the table.
+const MANY: i64 = 1000;
 
 /// Where products are kept. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -145,6 +151,11 @@ impl ProductStore {
     pub async fn store_piece(&self, job: &Job, piece: &Piece, rules: &Rules, deadline: Instant) -> Result<Job, Error> {
         let job = self.database.write(&Store { job, piece, rules, now: now() }, deadline).await?;
         self.changed.send_replace(());
+        if rules.end && job.counts.created >= MANY {
+            // The import is done, whatever becomes of this.
+            let analyzed = self.database.read(&Analyze, deadline).await;
+            analyzed.unwrap_or_else(|error| debug!("could not analyse the products: {error}"));
+        }
         Ok(job)
     }
 

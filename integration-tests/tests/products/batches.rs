@@ -97,7 +97,7 @@ async fn one_refusal_in_a_batch_stores_nothing_of_it_and_names_the_request() -> 
         assert_eq!(mesh::Refusal::metadata_of(&taken, "product_id"), Some(hammer.id.to_string()));
         let twice = create(shop, creation(vec![one("Nail", "N-1"), one("Nail", "N-2"), one("Nail", "n-1")])).await;
         let twice = twice.expect_err("a SKU is there once");
-        assert_eq!((twice.code(), why(&twice).1), (Code::AlreadyExists, "SKU_TAKEN".to_owned()));
+        assert_eq!((twice.code(), why(&twice).1), (Code::InvalidArgument, "DUPLICATE_SKU".to_owned()));
         assert!(is_about(&twice, 2), "{twice}");
         let invalid = creation(vec![one("Nail", "N-1"), one("", "N-2"), one("Nail", "N\n3")]);
         let invalid = create(shop, invalid).await.expect_err("two are malformed");

@@ -52,6 +52,16 @@ fn a_write_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_sku_that_stands_twice_in_a_write_names_no_product_that_never_is() {
+    let mut ledger = ledger();
+    let steps = vec![Step::Create(draft("Saw", "S-1")), Step::Create(draft("Axe", "s-1"))];
+
+    let refused = ledger.take(&write(steps)).unwrap_err();
+
+    assert!(matches!(cause(refused), (1, Error::SkuTwice)));
+}
+
+#[test]
 fn a_check_answers_and_leaves_nothing() {
     let mut ledger = ledger();
     let steps = vec![Step::Create(draft("Saw", "S-1"))];

@@ -50,8 +50,14 @@ impl PostgresServer {
         MIGRATIONS.run(&mut first).await.map_err(|cause| OpenError::Migrate { place: place.clone(), cause })?;
         first.close().await.map_err(connect)?;
 
+        // A plan that is kept from when a table was small reads all of it when it is large.
         let pool = PgPoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
+            .after_connect(|connection, _| {
+                // A plan that is kept from when a table was small reads all of it when it is large.
+                const PLAN_ANEW: &str = "SET plan_cache_mode = force_custom_plan";
+                Box::pin(async move { sqlx::query(PLAN_ANEW).execute(connection).await.map(drop) })
+            })
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(IDLE_TIMEOUT);
         Ok(Self { pool: pool.connect_lazy_with(options) })

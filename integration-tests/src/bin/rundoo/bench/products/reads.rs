@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use harness::health;
 use harness::load::Traffic;
 use harness::system::{Role, System};
 use proto::products::product_service_client::ProductServiceClient;
-use proto::products::{BatchCreateProductsRequest, CreateProductRequest, GetProductRequest, ListProductsRequest};
-use tonic::transport::Channel;
+use proto::products::{GetProductRequest, ListProductsRequest};
 
 use crate::bench::measure::{Goal, Report};
 use crate::bench::products::Database;
+use crate::bench::products::import::import;
 
 /// A large store's catalogue.
 const PRODUCTS: i64 = 50_000;
@@ -26,7 +25,8 @@ pub(super) async fn measure(
     each: Duration,
 ) -> anyhow::Result<()> {
     let connection = health::connect(system.address(Role::Products(0))?).await?;
-    fill(ProductServiceClient::new(connection.clone())).await?;
+    let job = import(system, PRODUCTS, 0).await?;
+    anyhow::ensure!(job.created == PRODUCTS, "{job:?}");
 
     let client = ProductServiceClient::new(connection.clone());
     let traffic = Traffic::start(READERS, Duration::ZERO, move || {
@@ -59,24 +59,5 @@ pub(super) async fn measure(
     anyhow::ensure!(outcome.failed == 0, "{:?}", outcome.failures);
     let goal = Goal::AtMost(20.0);
     report.add(&database.named("two_list_pages_p99"), outcome.quantile(0.99).as_secs_f64() * 1e3, "ms", goal);
-    Ok(())
-}
-
-async fn fill(mut client: ProductServiceClient<Channel>) -> anyhow::Result<()> {
-    for batch in 0..PRODUCTS / 1000 {
-        let requests = (0..1000).map(|n| {
-            let number = batch * 1000 + n;
-            CreateProductRequest {
-                name: format!("Hex Bolt 3/8\" x {number}"),
-                category: "Fasteners/Bolts".to_owned(),
-                sku: format!("HB-{number:06}"),
-                ..Default::default()
-            }
-        });
-        let request = BatchCreateProductsRequest { requests: requests.collect(), ..Default::default() };
-        let made = client.batch_create_products(request).await?.into_inner().products.len();
-        anyhow::ensure!(made == 1000, "{made} products were made");
-    }
-    client.get_product(GetProductRequest { id: PRODUCTS, ..Default::default() }).await.context("the last one")?;
     Ok(())
 }
