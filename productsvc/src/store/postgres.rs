@@ -50,7 +50,6 @@ impl PostgresServer {
         MIGRATIONS.run(&mut first).await.map_err(|cause| OpenError::Migrate { place: place.clone(), cause })?;
         first.close().await.map_err(connect)?;
 
-        // A plan that is kept from when a table was small reads all of it when it is large.
         let pool = PgPoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
             .after_connect(|connection, _| {
