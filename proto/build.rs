@@ -40,7 +40,7 @@ fn main() -> Result<(), Error> {
 
 fn generate(root: &Path, package: &str) -> Result<(), Error> {
     let out = PathBuf::from(variable("OUT_DIR")?);
-    let compiler = compile(root, &format!("rundoo/{package}/v1/{package}.proto"))?;
+    let compiler = compile(root, &files(root, package)?)?;
     std::fs::write(out.join(format!("{package}.bin")), compiler.encode_file_descriptor_set())?;
 
     // Google's HTTP rules are read from the descriptors, never as Rust types.
@@ -64,20 +64,31 @@ fn generate(root: &Path, package: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The files of a package, in one order on every machine.
+fn files(root: &Path, package: &str) -> Result<Vec<String>, Error> {
+    let folder = format!("rundoo/{package}/v1");
+    let mut files = Vec::new();
+    for file in std::fs::read_dir(root.join(&folder))? {
+        files.push(format!("{folder}/{}", file?.file_name().to_string_lossy()));
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Four packages that name each other: one tree of modules, as deep as the packages are.
 fn generate_otlp(root: &Path) -> Result<(), Error> {
     let out = PathBuf::from(variable("OUT_DIR")?);
-    let compiler = compile(root, OTLP)?;
+    let compiler = compile(root, &[OTLP.to_owned()])?;
     std::fs::write(out.join("otlp.bin"), compiler.encode_file_descriptor_set())?;
     configure().include_file("otlp.rs").out_dir(&out).compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }
 
-fn compile(root: &Path, file: &str) -> Result<protox::Compiler, Error> {
+fn compile(root: &Path, files: &[String]) -> Result<protox::Compiler, Error> {
     let mut compiler = protox::Compiler::new([root, &root.join("foreign")])?;
     // Imports, or reflection could not resolve google/protobuf/*.proto.
     compiler.include_source_info(true).include_imports(true);
-    compiler.open_file(file)?;
+    compiler.open_files(files)?;
     Ok(compiler)
 }
 

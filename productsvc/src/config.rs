@@ -1,11 +1,15 @@
 //! Settings of the product service, from flags and the environment.
 
+mod lake;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh::Settings;
 use uuid::Uuid;
+
+pub use lake::{ArchiveArguments, PartitionArguments};
 
 /// The catalogue of a building-supply store: keeps products and serves them over gRPC.
 #[derive(Debug, Parser)]
@@ -25,6 +29,10 @@ pub struct Arguments {
 pub enum Command {
     /// Import products from a CSV file through the running product service
     Import(ImportArguments),
+    /// Move old versions from the database to the data lake, through the running product service
+    Archive(ArchiveArguments),
+    /// Partition the versions of a PostgreSQL database by month, once
+    Partition(PartitionArguments),
 }
 
 /// How to serve.
@@ -45,6 +53,10 @@ pub struct Config {
         hide_env_values = true
     )]
     pub database_url: String,
+
+    /// Where old versions are archived to, and found again; for S3 the usual AWS_ variables say who may, and where else it is
+    #[arg(long, env = "PRODUCTSVC_LAKE", value_name = "s3://BUCKET/PREFIX|file:///FOLDER|FOLDER")]
+    pub lake: Option<String>,
 
     /// What every service of the mesh shares.
     #[command(flatten)]

@@ -4,6 +4,8 @@ use mesh::Refusal;
 use proto::products::{DOMAIN, ErrorReason};
 use tonic::{Code, Status};
 
+use crate::lake::Month;
+
 /// A field of a request and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -108,6 +110,27 @@ pub enum Error {
     /// The same import is running elsewhere.
     #[error("the same import is running elsewhere")]
     ImportRunning,
+    /// This instance has no lake.
+    #[error("this product service has no data lake")]
+    NoLake,
+    /// Another run has the month.
+    #[error("another run archives {month}")]
+    ArchiveRunning {
+        /// Which month.
+        month: Month,
+    },
+    /// The lake cannot be reached, or lacks what was written.
+    #[error("the data lake cannot be reached")]
+    LakeAway {
+        /// Why, which is for the log.
+        cause: String,
+    },
+    /// What is in the lake is not what was written.
+    #[error("the data lake is damaged: {what}")]
+    LakeDamaged {
+        /// What is wrong.
+        what: String,
+    },
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     DatabaseBusy,
@@ -190,6 +213,18 @@ impl From<Error> for Status {
             Error::CatalogueNotNew => refuse(Code::FailedPrecondition, ErrorReason::CatalogueNotNew),
             Error::ImportNotFound { .. } => refuse(Code::NotFound, ErrorReason::ImportNotFound),
             Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
+            Error::NoLake => refuse(Code::FailedPrecondition, ErrorReason::NoLake),
+            Error::ArchiveRunning { month } => {
+                refuse(Code::Aborted, ErrorReason::ArchiveRunning).metadata("month", month.to_string())
+            }
+            Error::LakeAway { cause } => {
+                tracing::warn!("could not reach the data lake: {cause}");
+                refuse(Code::Unavailable, ErrorReason::LakeAway)
+            }
+            Error::LakeDamaged { .. } => {
+                tracing::error!("{error}");
+                refuse(Code::DataLoss, ErrorReason::LakeDamaged)
+            }
             Error::DatabaseBusy => refuse(Code::DeadlineExceeded, ErrorReason::DatabaseBusy),
             Error::DatabaseAway => refuse(Code::Unavailable, ErrorReason::DatabaseAway),
             Error::DiskFull => {

@@ -223,7 +223,7 @@ impl Ledger {
                 self.free(&fold(&product.sku), *id)?;
                 Ok(Some(self.replace(Product { delete_time: None, ..product }, origin(Kind::Undeleted))))
             }
-            Step::Restore { id, version, etag } => {
+            Step::Restore { id, version, etag, .. } => {
                 let product = self.find(*id)?;
                 let earlier =
                     if product.version == *version { Some(&product) } else { self.earlier.get(&(*id, *version)) };

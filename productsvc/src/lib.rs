@@ -3,12 +3,16 @@
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
 //! changes, [`order`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] is the other side of an import, the command line's.
+//! [`importer`] is the other side of an import, the command line's. [`lake`] has what is old,
+//! [`archive`] brings it there, and [`history`] reads what was wherever it is.
 
+pub mod archive;
 pub mod config;
 pub mod error;
+pub mod history;
 pub mod import;
 pub mod importer;
+pub mod lake;
 pub mod ledger;
 pub mod order;
 pub mod page;
@@ -22,11 +26,14 @@ pub mod write;
 
 use anyhow::Context as _;
 use mesh::{App, Services, Sign};
+use proto::products::admin_service_server::AdminServiceServer;
 use proto::products::product_service_server::ProductServiceServer;
 
 pub use config::Config;
 pub use error::Error;
-pub use service::ProductService;
+pub use history::History;
+pub use lake::Lake;
+pub use service::{AdminService, ProductService};
 pub use store::ProductStore;
 
 /// Puts the product service together.
@@ -41,12 +48,17 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         move |stopping| purge::purge(products, stopping)
     });
 
+    let lake = config.lake.as_deref().map(Lake::open).transpose()?;
+
     // What we are.
-    let service = ProductService::new(products, app.stopping());
+    let history = History::new(products.clone(), lake.clone());
+    let admin = AdminService::new(products.clone(), lake, app.stopping());
+    let service = ProductService::new(products, history, app.stopping());
 
     // What we offer.
-    let services =
-        Services::behind(app.inbound()).add(ProductServiceServer::new(service), proto::products::DESCRIPTORS);
+    let services = Services::behind(app.inbound())
+        .add(ProductServiceServer::new(service), proto::products::DESCRIPTORS)
+        .add(AdminServiceServer::new(admin), proto::products::DESCRIPTORS);
 
     // Open the door, then put up the sign.
     let door = app.listen(config.listen).await?;

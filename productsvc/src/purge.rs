@@ -50,6 +50,7 @@ pub async fn once(products: &ProductStore, now: Timestamp) -> Result<(), Error> 
         }
         (requests, changes, deleted) = (requests + piece.0, changes + piece.1, deleted + piece.2);
     }
+    products.prepare_partitions(now, late()).await?;
     if requests + changes + deleted > 0 {
         info!("forgot {requests} answers, {changes} changes and {deleted} deleted products, which were old");
     }

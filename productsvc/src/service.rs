@@ -2,6 +2,7 @@
 //!
 //! Translation only: what is right and what happens is decided elsewhere.
 
+mod admin;
 mod answers;
 mod changes;
 mod imports;
@@ -9,6 +10,7 @@ mod requests;
 
 use std::time::Duration;
 
+pub use admin::AdminService;
 use mesh::Call;
 use proto::products::product_service_server::ProductService as Contract;
 use proto::products::*;
@@ -20,6 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
+use crate::history::History;
 use crate::order::Order;
 use crate::page::Cursor;
 use crate::product::Product;
@@ -36,13 +39,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct ProductService {
     store: ProductStore,
+    history: History,
     stopping: CancellationToken,
 }
 
 impl ProductService {
-    /// Serves what is in `store`; imports end when the process is `stopping`.
-    pub fn new(store: ProductStore, stopping: CancellationToken) -> Self {
-        Self { store, stopping }
+    /// Serves what is in `store`, and what was there in `history`; imports end when the
+    /// process is `stopping`.
+    pub fn new(store: ProductStore, history: History, stopping: CancellationToken) -> Self {
+        Self { store, history, stopping }
     }
 
     /// Takes the only step of a write.
@@ -82,11 +87,11 @@ impl Contract for ProductService {
         let deadline = deadline(&request);
         let product = match requests::find(request.into_inner())? {
             (Which::Id(id), None) => self.store.find(id, deadline).await?,
-            (Which::Id(id), Some(moment)) => self.store.find_as_of(id, moment, deadline).await?,
+            (Which::Id(id), Some(moment)) => self.history.find_as_of(id, moment, deadline).await?,
             (Which::Sku(sku), None) => self.store.find_by_sku(&sku, deadline).await?,
             (Which::Sku(sku), Some(moment)) => {
                 let id = self.store.find_by_sku(&sku, deadline).await?.id;
-                self.store.find_as_of(id, moment, deadline).await?
+                self.history.find_as_of(id, moment, deadline).await?
             }
         };
         Ok(Response::new(GetProductResponse { product: Some(answers::product(product)) }))
@@ -137,7 +142,8 @@ impl Contract for ProductService {
         request: Request<RestoreProductVersionRequest>,
     ) -> Result<Response<RestoreProductVersionResponse>, Status> {
         let (deadline, author) = (deadline(&request), author(&request));
-        let (write, key) = requests::restore(request.into_inner(), author)?;
+        let (mut write, key) = requests::restore(request.into_inner(), author)?;
+        self.history.resolve(&mut write, deadline).await?;
         let product = self.take(write, key, deadline).await?;
         Ok(Response::new(RestoreProductVersionResponse { product: product.map(answers::product) }))
     }
@@ -184,7 +190,7 @@ impl Contract for ProductService {
     ) -> Result<Response<ListProductVersionsResponse>, Status> {
         let deadline = deadline(&request);
         let (id, size, before) = requests::versions(&request.into_inner())?;
-        let mut versions = self.store.versions(id, before, size + 1, deadline).await?;
+        let mut versions = self.history.versions(id, before, size + 1, deadline).await?;
         let more = versions.len() > size;
         versions.truncate(size);
         let last = versions.last().filter(|_| more).map(|version| version.product.version);
@@ -200,7 +206,7 @@ impl Contract for ProductService {
     ) -> Result<Response<GetProductVersionResponse>, Status> {
         let deadline = deadline(&request);
         let (id, version) = requests::find_version(&request.into_inner())?;
-        let version = self.store.find_version(id, version, deadline).await?;
+        let version = self.history.find_version(id, version, deadline).await?;
         Ok(Response::new(GetProductVersionResponse { version: Some(answers::version(version)) }))
     }
 
@@ -210,8 +216,8 @@ impl Contract for ProductService {
     ) -> Result<Response<CompareProductVersionsResponse>, Status> {
         let deadline = deadline(&request);
         let (id, from, to) = requests::compare(&request.into_inner())?;
-        let from = self.store.find_version(id, from, deadline).await?;
-        let to = self.store.find_version(id, to, deadline).await?;
+        let from = self.history.find_version(id, from, deadline).await?;
+        let to = self.history.find_version(id, to, deadline).await?;
         let differences = version::compare(&from.product, &to.product);
         Ok(Response::new(CompareProductVersionsResponse {
             differences: differences.into_iter().map(answers::difference).collect(),

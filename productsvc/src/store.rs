@@ -5,6 +5,8 @@
 //! change of a product goes through the ledger, which makes its history.
 
 mod analysis;
+mod archives;
+mod archiving;
 mod books;
 mod connection;
 mod database;
@@ -12,6 +14,7 @@ mod failure;
 mod group;
 mod history;
 mod imports;
+mod partitions;
 mod postgres;
 mod products;
 mod purge;
@@ -43,9 +46,11 @@ use crate::text::fold;
 use crate::version::{Author, Version};
 use crate::write::Write;
 
+pub use crate::store::archives::{Archive, Hold, StoredPart};
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::partitions::partition;
 pub use crate::store::products::{Field, Search};
 pub use crate::store::requests::RequestKey;
 
@@ -92,8 +97,9 @@ impl ProductStore {
         found.ok_or_else(|| Error::SkuNotFound { sku: sku.to_owned() })
     }
 
-    /// A product as it was at a moment.
-    pub async fn find_as_of(&self, id: i64, moment: Timestamp, deadline: Instant) -> Result<Product, Error> {
+    /// The version of a product that was there at a moment: of those that are here, the
+    /// last that had begun.
+    pub async fn find_as_of(&self, id: i64, moment: Timestamp, deadline: Instant) -> Result<Option<Version>, Error> {
         self.database.read(&FindAsOf { id, moment }, deadline).await
     }
 

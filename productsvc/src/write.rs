@@ -1,6 +1,6 @@
 //! What is to be done to products, as values: a write is done whole, or refused.
 
-use crate::product::{Category, Draft, Etag, Name, Sku};
+use crate::product::{Category, Draft, Etag, Name, Product, Sku};
 use crate::version::Author;
 
 /// Steps that are taken together or not at all.
@@ -43,6 +43,8 @@ pub enum Step {
         id: i64,
         /// The earlier version.
         version: i64,
+        /// What it was, when the database may not know it any more.
+        earlier: Option<Box<Product>>,
         /// The version that is meant.
         etag: Option<Etag>,
     },
@@ -95,10 +97,11 @@ impl Step {
         }
     }
 
-    /// The earlier version that must be known to take this step.
-    pub fn earlier(&self) -> Option<(i64, i64)> {
+    /// The earlier version that must be known to take this step, and what it was if the
+    /// step says that itself.
+    pub fn earlier(&self) -> Option<(i64, i64, Option<&Product>)> {
         match self {
-            Self::Restore { id, version, .. } => Some((*id, *version)),
+            Self::Restore { id, version, earlier, .. } => Some((*id, *version, earlier.as_deref())),
             _ => None,
         }
     }

@@ -93,7 +93,7 @@ pub(super) fn refusal(refused: Refused) -> contract::ImportRefusal {
     }
 }
 
-fn timestamp(moment: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(moment: Timestamp) -> prost_types::Timestamp {
     // Nanoseconds count forward in the contract, whichever side of 1970 it is.
     let micros = moment.as_microsecond();
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).expect("a second has less than 2^31 nanoseconds");

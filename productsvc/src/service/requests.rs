@@ -7,7 +7,7 @@ use mesh::page;
 use prost::Message as _;
 use proto::products::{
     CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
-    ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField, SearchProductsRequest,
+    ListArchivesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField, SearchProductsRequest,
 };
 use uuid::Uuid;
 
@@ -140,6 +140,19 @@ pub(super) fn refusals(request: &ListImportRefusalsRequest) -> Result<(i64, usiz
 /// The token of the refused rows of an import behind a line.
 pub(super) fn refusals_token(id: i64, line: i64) -> String {
     page::encode(LIST_REFUSALS, &[&id.to_string()], &[&line.to_string()])
+}
+
+/// How many months at most, and the code of the one that they are behind.
+pub(super) fn archives(request: &ListArchivesRequest, method: &str) -> Result<(usize, i64), Error> {
+    let size = size(request.page_size)?;
+    if request.page_token.is_empty() {
+        return Ok((size, 0));
+    }
+    let key = page::decode(&request.page_token, method, &[]).map_err(|_| Error::InvalidPageToken)?;
+    match key.as_slice() {
+        [code] => Ok((size, code.parse().map_err(|_| Error::InvalidPageToken)?)),
+        _ => Err(Error::InvalidPageToken),
+    }
 }
 
 /// The number that a token of something's list holds; none for its beginning.

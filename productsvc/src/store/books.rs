@@ -1,6 +1,6 @@
 //! The ledger's statements: taking the catalogue, loading what writes are about, storing what came of them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
@@ -40,9 +40,10 @@ pub(super) async fn load(ledger: &mut Ledger, steps: &[&Step], on: &mut Connecti
     for present in by_id(&ids.into_iter().collect::<Vec<_>>(), on).await? {
         ledger.load(present);
     }
-    let earlier: BTreeSet<(i64, i64)> = steps.iter().filter_map(|step| step.earlier()).collect();
-    for (id, version) in earlier {
-        if let Some(product) = earlier_version(id, version, on).await? {
+    let said = steps.iter().filter_map(|step| step.earlier());
+    let earlier: BTreeMap<(i64, i64), Option<&Product>> = said.map(|(id, version, said)| ((id, version), said)).collect();
+    for ((id, version), said) in earlier {
+        if let Some(product) = earlier_version(id, version, on).await?.or_else(|| said.cloned()) {
             ledger.load_earlier(product);
         }
     }

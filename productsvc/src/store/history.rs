@@ -14,12 +14,13 @@ use crate::store::rows::VersionRow;
 use crate::version::{Kind, Version};
 
 /// The columns of a [`VersionRow`].
-macro_rules! columns {
+macro_rules! version_columns {
     () => {
         "product_id AS id, name, category, sku, version, create_time, update_time, delete_time,
         change_kind, actor, call_id, end_time"
     };
 }
+pub(super) use version_columns;
 
 /// Several products, or which of them never was.
 pub(super) struct FindAll<'a> {
@@ -52,7 +53,7 @@ impl Work for FindVersions {
     async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<Version>, Failure> {
         const FIND: &str = concat!(
             "SELECT ",
-            columns!(),
+            version_columns!(),
             " FROM product_versions WHERE product_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3"
         );
 
@@ -83,7 +84,7 @@ impl Work for FindVersion {
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<Version, Failure> {
         const FIND: &str =
-            concat!("SELECT ", columns!(), " FROM product_versions WHERE product_id = $1 AND version = $2");
+            concat!("SELECT ", version_columns!(), " FROM product_versions WHERE product_id = $1 AND version = $2");
 
         let present = present(self.id, on).await?;
         if present.product.version == self.version {
@@ -96,31 +97,31 @@ impl Work for FindVersion {
     }
 }
 
-/// A product as it was at a moment.
+/// The version of a product that was there at a moment: of those that are here, the last
+/// that had begun.
 pub(super) struct FindAsOf {
     pub(super) id: i64,
     pub(super) moment: Timestamp,
 }
 
 impl Work for FindAsOf {
-    type Answer = Product;
+    type Answer = Option<Version>;
 
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Product, Failure> {
+    async fn run(&self, on: &mut Connection<'_>) -> Result<Option<Version>, Failure> {
         const FIND: &str = concat!(
             "SELECT ",
-            columns!(),
+            version_columns!(),
             " FROM product_versions WHERE product_id = $1 AND update_time <= $2 ORDER BY version DESC LIMIT 1"
         );
 
         let present = present(self.id, on).await?;
         if present.product.update_time <= self.moment {
-            return Ok(present.product);
+            return Ok(Some(Version { product: present.product, origin: present.origin, end_time: None }));
         }
         let row: Option<VersionRow> = on_either!(on, |c| {
             sqlx::query_as(FIND).bind(self.id).bind(self.moment.as_microsecond()).fetch_optional(c).await?
         });
-        let version = row.map(Version::from).ok_or(Error::ProductNotFound { id: self.id })?;
-        Ok(version.product)
+        Ok(row.map(Version::from))
     }
 }
 

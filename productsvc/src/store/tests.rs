@@ -5,6 +5,7 @@ mod full_disk;
 mod history;
 mod imports;
 mod lists;
+mod passing;
 
 use std::time::Duration;
 

@@ -78,7 +78,7 @@ pub(in crate::service) fn restore(request: RestoreProductVersionRequest, author:
     let validate_only = request.validate_only;
     let rest = RestoreProductVersionRequest { request_id: String::new(), ..request };
     let key = key.map(|key| RequestKey::new(key, "RestoreProductVersion", &rest.encode_to_vec()));
-    Ok((Write { author, steps: vec![Step::Restore { id, version, etag }], validate_only }, key))
+    Ok((Write { author, steps: vec![Step::Restore { id, version, earlier: None, etag }], validate_only }, key))
 }
 
 pub(in crate::service) fn batch_create(request: BatchCreateProductsRequest, author: Author) -> Result<Asked, Error> {

@@ -30,7 +30,8 @@ async fn a_product_is_found_as_it_was() {
     let it = fixture().await;
     let first = it.create("Hammer", "HAM-1").await;
     let second = it.store.update(&change(first.id, 1, draft("Claw Hammer", "HAM-1")), None, soon()).await.unwrap();
-    let as_of = async |moment| it.store.find_as_of(first.id, moment, soon()).await;
+    let history = crate::History::new(it.store.clone(), None);
+    let as_of = async |moment| history.find_as_of(first.id, moment, soon()).await;
 
     assert_eq!(as_of(now()).await.unwrap(), second);
     assert_eq!(as_of(second.update_time).await.unwrap(), second);
