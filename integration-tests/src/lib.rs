@@ -5,9 +5,10 @@
 //! a folder of their own, `postgres` a throwaway database server. `dynamic` calls
 //! any method from JSON, `catalogue` reads all products, `http` is a small client for
 //! pages, `load` makes traffic. `logs` is the log service alone, with producers. `specimen` is the contract of a service that does what it is told,
-//! `specimens` are some of them beside a registry.
+//! `specimens` are some of them beside a registry, `bucket` a bucket that speaks S3.
 
 pub mod binaries;
+pub mod bucket;
 pub mod process;
 pub mod system;
 pub mod postgres;

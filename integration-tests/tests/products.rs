@@ -8,6 +8,7 @@ mod batches;
 mod watchers;
 mod crashes;
 mod orders;
+mod archives;
 
 use std::collections::BTreeSet;
 

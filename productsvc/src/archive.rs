@@ -133,7 +133,8 @@ impl Archiver {
 
     /// Works while the month is ours, and sees to it that it stays so.
     async fn while_held<T>(&self, hold: &Hold, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let period = Duration::from_millis(self.lease.as_millis().unsigned_abs() as u64 / 3).max(Duration::from_millis(1));
+        let period =
+            Duration::from_millis(self.lease.as_millis().unsigned_abs() as u64 / 3).max(Duration::from_millis(1));
         let lost = async {
             loop {
                 tokio::time::sleep(period).await;

@@ -29,14 +29,48 @@ impl History {
         Self { store, lake }
     }
 
-    /// The versions of a product before one, the newest first.
-    pub async fn versions(&self, id: i64, before: i64, limit: usize, deadline: Instant) -> Result<Vec<Version>, Error> {
-        let here = self.store.versions(id, before, limit, deadline).await?;
-        if is_whole(&here, before, limit) {
-            return Ok(here);
+    /// So many versions of a product before one, the newest first, and whether there are
+    /// more. Where none of those is in the lake it is not asked, even if more may be there.
+    pub async fn page(
+        &self,
+        id: i64,
+        before: i64,
+        size: usize,
+        deadline: Instant,
+    ) -> Result<(Vec<Version>, bool), Error> {
+        let mut versions = self.store.versions(id, before, size + 1, deadline).await?;
+        if !is_whole(&versions, before, size) {
+            versions = self.with_archived(id, before, size + 1, versions, deadline).await?;
         }
-        let archived = self.archived(id, |version| version.product.version < before, limit, deadline).await?;
-        let mut versions = archived;
+        let mut more = versions.len() > size;
+        versions.truncate(size);
+        if !more && versions.len() == size && versions.last().is_some_and(|last| last.product.version > 1) {
+            more = !self.store.parts_of(id, deadline).await?.is_empty();
+        }
+        Ok((versions, more))
+    }
+
+    /// The versions of a product before one, the newest first.
+    #[cfg(test)]
+    pub(crate) async fn versions(
+        &self,
+        id: i64,
+        before: i64,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Version>, Error> {
+        Ok(self.page(id, before, limit, deadline).await?.0)
+    }
+
+    async fn with_archived(
+        &self,
+        id: i64,
+        before: i64,
+        limit: usize,
+        here: Vec<Version>,
+        deadline: Instant,
+    ) -> Result<Vec<Version>, Error> {
+        let mut versions = self.archived(id, |version| version.product.version < before, limit, deadline).await?;
         versions.extend(here.into_iter().map(|version| (version.product.version, version)));
         Ok(versions.into_values().rev().take(limit).collect())
     }

@@ -30,9 +30,9 @@ use crate::error::Error;
 use crate::lake::lookup::Footer;
 use crate::version::Version;
 
+pub(crate) use manifest::Manifest;
 pub use month::{InvalidMonth, Month};
 pub use part::Part;
-pub(crate) use manifest::Manifest;
 pub(crate) use part::{Made, PartWriter, Shape};
 pub(crate) use scan::Scan;
 

@@ -190,9 +190,7 @@ impl Contract for ProductService {
     ) -> Result<Response<ListProductVersionsResponse>, Status> {
         let deadline = deadline(&request);
         let (id, size, before) = requests::versions(&request.into_inner())?;
-        let mut versions = self.history.versions(id, before, size + 1, deadline).await?;
-        let more = versions.len() > size;
-        versions.truncate(size);
+        let (versions, more) = self.history.page(id, before, size, deadline).await?;
         let last = versions.last().filter(|_| more).map(|version| version.product.version);
         Ok(Response::new(ListProductVersionsResponse {
             next_page_token: last.map(|version| requests::versions_token(id, version)).unwrap_or_default(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context as _;
-use harness::skip::skip;
+use harness::bucket::{Bucket, python};
 use harness::system::{Options, Role, System, free_port, loopback};
 use harness::{binaries, eventually};
 use proto::logs::field::Kind;
@@ -20,15 +20,6 @@ use proto::logs::{
 use serde_json::Value as Json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-
-/// The interpreter with OpenTelemetry's packages; none, said and counted, when there is none.
-fn python(what: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("RUNDOO_PYTHON").map(PathBuf::from);
-    if found.is_none() {
-        skip(what, "RUNDOO_PYTHON=python of a venv with integration-tests/tests/logs/otlp/requirements.txt installed");
-    }
-    found
-}
 
 fn script(name: &str) -> PathBuf {
     binaries::root().join("integration-tests/tests/logs/otlp").join(name)
@@ -230,28 +221,9 @@ async fn everything_reaches_a_receiver_at_least_once_and_once_by_its_name() -> a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sealed_segments_are_copied_to_a_bucket() -> anyhow::Result<()> {
-    let Some(python) = python("the server that speaks S3") else { return Ok(()) };
-    let endpoint = format!("http://{}", loopback(free_port()?));
-    let port = endpoint.rsplit(':').next().unwrap_or_default().to_owned();
-    let _server = Command::new(&python)
-        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    eventually("there is a bucket", async || {
-        run(&python, "bucket.py", &[&endpoint, "create", "logs"]).await?;
-        Ok(())
-    })
-    .await;
-    let settings = vec![
-        ("LOGSVC_COPY_TO", "s3://logs/rundoo/one".to_owned()),
-        ("AWS_ENDPOINT_URL", endpoint.clone()),
-        ("AWS_ALLOW_HTTP", "true".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "tests".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "tests".to_owned()),
-    ];
+    let Some(bucket) = Bucket::start("logs").await? else { return Ok(()) };
+    let mut settings = bucket.settings();
+    settings.push(("LOGSVC_COPY_TO", "s3://logs/rundoo/one".to_owned()));
     let mut system = System::prepare(Options { settings, ..Options::default() })?;
     for role in [Role::Logs, Role::Registry] {
         system.launch(role).await?;
@@ -265,8 +237,7 @@ async fn sealed_segments_are_copied_to_a_bucket() -> anyhow::Result<()> {
     }
 
     eventually("a segment is there, as long as here", async || {
-        let listed: BTreeMap<String, u64> =
-            serde_json::from_str(&run(&python, "bucket.py", &[&endpoint, "list", "logs"]).await?)?;
+        let listed = bucket.list().await?;
         let statistics = system.logs().get_statistics(GetStatisticsRequest {}).await?.into_inner();
         let storage = statistics.storage.context("it stores")?;
         let copied: u64 = listed.values().sum();

@@ -66,21 +66,31 @@ async fn until_answered(
     request: &ArchiveVersionsRequest,
     report: &mut Report,
 ) -> Result<(), Status> {
-    let mut waiting_since = Instant::now();
+    let mut waiting_since: Option<Instant> = None;
     loop {
         let before = report.done.len();
         let Err(status) = once(&mut client, request, report).await else { return Ok(()) };
         if report.done.len() > before {
-            waiting_since = Instant::now();
+            waiting_since = None;
         }
         // A connection that broke left a run behind that does not know of it yet.
         let passes = matches!(status.code(), Code::Cancelled | Code::Unknown)
             || is(&status, ErrorReason::ArchiveRunning)
             || (status.code() == Code::Unavailable && !is(&status, ErrorReason::LakeAway));
-        if !passes || waiting_since.elapsed() > PATIENCE {
+        if !passes {
             return Err(status);
         }
-        report.bar.set_message(format!("waiting: {}", status.message()));
+        let since = match waiting_since {
+            Some(since) => since,
+            None => {
+                let notice = format!("waiting up to {} s: {}", PATIENCE.as_secs(), status.message());
+                report.bar.suspend(|| say(&notice));
+                *waiting_since.insert(Instant::now())
+            }
+        };
+        if since.elapsed() > PATIENCE {
+            return Err(status);
+        }
         tokio::time::sleep(RETRY_PERIOD).await;
     }
 }

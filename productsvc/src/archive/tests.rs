@@ -135,6 +135,18 @@ async fn what_was_archived_is_in_the_lake_once_and_still_in_the_history() {
         }
         let middle = it.history.versions(id, 8, 3, soon()).await.unwrap();
         assert_eq!(middle.iter().map(|version| version.product.version).collect::<Vec<_>>(), [7, 6, 5]);
+        // A page at a time, of any size: what follows is where the one before ended.
+        for size in [1, 3, 10] {
+            let (mut paged, mut before, mut more) = (Vec::new(), i64::MAX, true);
+            while more {
+                let page = it.history.page(id, before, size, soon()).await.unwrap();
+                assert!(page.0.len() == size || !page.1, "a page in the middle is full");
+                before = page.0.last().map_or(0, |last| last.product.version);
+                paged.extend(page.0);
+                more = page.1;
+            }
+            assert_eq!(paged.len(), 10);
+        }
         let never = it.history.find_version(id, 11, soon()).await;
         assert!(matches!(never, Err(Error::VersionNotFound { .. })));
     }

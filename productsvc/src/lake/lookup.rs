@@ -80,7 +80,12 @@ pub(super) fn places(metadata: &ParquetMetaData, product_id: i64) -> Result<Vec<
 }
 
 /// Reads the versions of a product at a place of which these pieces are here.
-pub(super) fn read(metadata: &ParquetMetaData, place: &Place, pieces: Vec<Bytes>, product_id: i64) -> Result<Vec<Version>> {
+pub(super) fn read(
+    metadata: &ParquetMetaData,
+    place: &Place,
+    pieces: Vec<Bytes>,
+    product_id: i64,
+) -> Result<Vec<Version>> {
     let starts = place.bytes.iter().map(|range| range.start);
     let pieces = Pieces { pieces: starts.zip(pieces).collect() };
     let group = SerializedRowGroupReader::new(

@@ -26,7 +26,8 @@ impl Month {
     /// Reads `2026-09`.
     pub fn parse(text: &str) -> Result<Self, InvalidMonth> {
         let (year, month) = text.split_once('-').ok_or(InvalidMonth)?;
-        let month = Self { year: year.parse().map_err(|_| InvalidMonth)?, month: month.parse().map_err(|_| InvalidMonth)? };
+        let month =
+            Self { year: year.parse().map_err(|_| InvalidMonth)?, month: month.parse().map_err(|_| InvalidMonth)? };
         // One spelling each; and jiff knows which months there are.
         let exists = Date::new(month.year, month.month, 1).is_ok();
         if exists && month.to_string() == text { Ok(month) } else { Err(InvalidMonth) }
@@ -96,7 +97,10 @@ mod tests {
     fn a_month_is_from_its_first_moment_to_that_of_the_next() {
         let december = Month::parse("2026-12").unwrap();
 
-        assert_eq!((december.start(), december.end()), (moment("2026-12-01T00:00:00Z"), moment("2027-01-01T00:00:00Z")));
+        assert_eq!(
+            (december.start(), december.end()),
+            (moment("2026-12-01T00:00:00Z"), moment("2027-01-01T00:00:00Z"))
+        );
         assert_eq!(Month::of(december.start()), december);
         assert_eq!(Month::of(moment("2026-12-31T23:59:59.999999Z")), december);
         assert_eq!(Month::of(december.end()), december.next());

@@ -191,7 +191,8 @@ fn read_moments(group: &dyn RowGroupReader, column: usize, rows: &Range<usize>) 
     let (mut present, mut values) = (Vec::with_capacity(rows.len()), Vec::new());
     reader.read_records(rows.len(), Some(&mut present), None, &mut values)?;
     let mut values = values.into_iter();
-    let moments: Vec<Option<i64>> = present.into_iter().map(|level| if level > 0 { values.next() } else { None }).collect();
+    let moments: Vec<Option<i64>> =
+        present.into_iter().map(|level| if level > 0 { values.next() } else { None }).collect();
     if moments.len() == rows.len() { Ok(moments) } else { Err(short()) }
 }
 

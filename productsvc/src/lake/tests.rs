@@ -52,7 +52,10 @@ fn made(rows: &[Version], shape: Shape) -> Made {
 /// Products of one version, of some, and one of very many.
 fn rows() -> Vec<Version> {
     let count = |id: i64| if id == 70 { 200 } else { 1 + id % 3 };
-    (1..=150).filter(|id| id % 10 != 0 || *id == 70).flat_map(|id| (1..=count(id)).map(move |n| version(id, n))).collect()
+    (1..=150)
+        .filter(|id| id % 10 != 0 || *id == 70)
+        .flat_map(|id| (1..=count(id)).map(move |n| version(id, n)))
+        .collect()
 }
 
 async fn read(lake: &Lake, part: &Part) -> Result<Vec<Version>, Error> {
@@ -89,14 +92,17 @@ async fn a_part_holds_what_was_written_and_each_product_is_found_in_it() {
 async fn one_product_is_found_by_reading_little() {
     let rows: Vec<Version> = (1..=100_000).map(|id| version(id, 1)).collect();
     let made = made(&rows, Shape::USUAL);
-    let Footer::Read(footer) = lookup::footer(&made.bytes, made.bytes.len() as u64).unwrap() else { panic!("no footer") };
+    let Footer::Read(footer) = lookup::footer(&made.bytes, made.bytes.len() as u64).unwrap() else {
+        panic!("no footer")
+    };
 
     let places = lookup::places(&footer, 77_777).unwrap();
 
     assert_eq!((footer.num_row_groups(), places.len()), (7, 1));
     let asked: u64 = places[0].bytes.iter().map(|range| range.end - range.start).sum();
     assert!(asked * 50 < made.bytes.len() as u64, "{asked} of {}", made.bytes.len());
-    let pieces = places[0].bytes.iter().map(|range| made.bytes.slice(range.start as usize..range.end as usize)).collect();
+    let pieces =
+        places[0].bytes.iter().map(|range| made.bytes.slice(range.start as usize..range.end as usize)).collect();
     assert_eq!(lookup::read(&footer, &places[0], pieces, 77_777).unwrap(), [version(77_777, 1)]);
     assert!(lookup::places(&footer, 100_001).unwrap().is_empty());
     assert!((made.bytes.len() as u64) / 100_000 < 60, "{} bytes", made.bytes.len());

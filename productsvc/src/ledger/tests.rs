@@ -124,8 +124,10 @@ fn an_earlier_version_comes_back_as_a_new_one() {
     ledger.take(&write(vec![Step::Create(draft("Saw", "S-1")), rename(1, "Hand Saw")])).unwrap();
     ledger.load_earlier(ledger.effects.versions[0].product.clone());
 
-    let restored = ledger.take(&write(vec![Step::Restore { id: 1, version: 1, earlier: None, etag: None }])).unwrap().remove(0);
-    let missing = ledger.take(&write(vec![Step::Restore { id: 1, version: 9, earlier: None, etag: None }])).unwrap_err();
+    let restored =
+        ledger.take(&write(vec![Step::Restore { id: 1, version: 1, earlier: None, etag: None }])).unwrap().remove(0);
+    let missing =
+        ledger.take(&write(vec![Step::Restore { id: 1, version: 9, earlier: None, etag: None }])).unwrap_err();
 
     assert_eq!((restored.version, restored.name.as_str()), (3, "Saw"));
     assert_eq!(ledger.product(1).unwrap().origin.kind, Kind::Restored);

@@ -7,7 +7,8 @@ use mesh::page;
 use prost::Message as _;
 use proto::products::{
     CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
-    ListArchivesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField, SearchProductsRequest,
+    ListArchivesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField,
+    SearchProductsRequest,
 };
 use uuid::Uuid;
 

@@ -41,7 +41,8 @@ pub(super) async fn load(ledger: &mut Ledger, steps: &[&Step], on: &mut Connecti
         ledger.load(present);
     }
     let said = steps.iter().filter_map(|step| step.earlier());
-    let earlier: BTreeMap<(i64, i64), Option<&Product>> = said.map(|(id, version, said)| ((id, version), said)).collect();
+    let earlier: BTreeMap<(i64, i64), Option<&Product>> =
+        said.map(|(id, version, said)| ((id, version), said)).collect();
     for ((id, version), said) in earlier {
         if let Some(product) = earlier_version(id, version, on).await?.or_else(|| said.cloned()) {
             ledger.load_earlier(product);

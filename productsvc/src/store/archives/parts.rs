@@ -84,8 +84,7 @@ impl Work for FindParts {
     type Answer = Vec<StoredPart>;
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<StoredPart>, Failure> {
-        const FIND: &str =
-            concat!("SELECT ", part_columns!(), " FROM archive_parts WHERE month = $1 ORDER BY part");
+        const FIND: &str = concat!("SELECT ", part_columns!(), " FROM archive_parts WHERE month = $1 ORDER BY part");
 
         stored(on_either!(on, |c| sqlx::query_as(FIND).bind(self.month.code()).fetch_all(c).await?))
     }

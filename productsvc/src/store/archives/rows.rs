@@ -45,9 +45,8 @@ impl Work for FindMonths {
             WHERE end_time < $1
             GROUP BY end_time / 86400000000";
 
-        let days: Vec<(i64, i64)> = on_either!(on, |c| {
-            sqlx::query_as(COUNT).bind(self.end.as_microsecond()).fetch_all(c).await?
-        });
+        let days: Vec<(i64, i64)> =
+            on_either!(on, |c| sqlx::query_as(COUNT).bind(self.end.as_microsecond()).fetch_all(c).await?);
         let mut months = BTreeMap::new();
         for (day, versions) in days {
             *months.entry(Month::of(from_micros(day.saturating_mul(DAY)))).or_default() += versions;
