@@ -112,7 +112,7 @@ impl Archiver {
         for (month, total) in months {
             let hold = Hold { month, run: run.clone() };
             self.store.hold(&hold, self.lease, within(PATIENCE)).await?;
-            let done = self.while_held(&hold, Run::new(self, &hold, told).month(total)).await;
+            let done = Box::pin(self.while_held(&hold, Run::new(self, &hold, told).month(total))).await;
             // Whoever comes next need not wait; without this it waits for the lease.
             let _released = self.store.renew(&hold, SignedDuration::ZERO, within(PATIENCE)).await;
             done?;

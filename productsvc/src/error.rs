@@ -213,17 +213,8 @@ impl From<Error> for Status {
             Error::CatalogueNotNew => refuse(Code::FailedPrecondition, ErrorReason::CatalogueNotNew),
             Error::ImportNotFound { .. } => refuse(Code::NotFound, ErrorReason::ImportNotFound),
             Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
-            Error::NoLake => refuse(Code::FailedPrecondition, ErrorReason::NoLake),
-            Error::ArchiveRunning { month } => {
-                refuse(Code::Aborted, ErrorReason::ArchiveRunning).metadata("month", month.to_string())
-            }
-            Error::LakeAway { cause } => {
-                tracing::warn!("could not reach the data lake: {cause}");
-                refuse(Code::Unavailable, ErrorReason::LakeAway)
-            }
-            Error::LakeDamaged { .. } => {
-                tracing::error!("{error}");
-                refuse(Code::DataLoss, ErrorReason::LakeDamaged)
+            Error::NoLake | Error::ArchiveRunning { .. } | Error::LakeAway { .. } | Error::LakeDamaged { .. } => {
+                of_lake(&error)
             }
             Error::DatabaseBusy => refuse(Code::DeadlineExceeded, ErrorReason::DatabaseBusy),
             Error::DatabaseAway => refuse(Code::Unavailable, ErrorReason::DatabaseAway),
@@ -240,6 +231,25 @@ impl From<Error> for Status {
             Some(index) => refusal.metadata("index", index.to_string()).into_status(),
             None => refusal.into_status(),
         }
+    }
+}
+
+/// What the data lake has to do with.
+fn of_lake(error: &Error) -> Refusal {
+    let refuse = |code, reason: ErrorReason| Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());
+    match error {
+        Error::LakeAway { cause } => {
+            tracing::warn!("could not reach the data lake: {cause}");
+            refuse(Code::Unavailable, ErrorReason::LakeAway)
+        }
+        Error::LakeDamaged { .. } => {
+            tracing::error!("{error}");
+            refuse(Code::DataLoss, ErrorReason::LakeDamaged)
+        }
+        Error::ArchiveRunning { month } => {
+            refuse(Code::Aborted, ErrorReason::ArchiveRunning).metadata("month", month.to_string())
+        }
+        _ => refuse(Code::FailedPrecondition, ErrorReason::NoLake),
     }
 }
 

@@ -40,7 +40,10 @@ impl History {
     ) -> Result<(Vec<Version>, bool), Error> {
         let mut versions = self.store.versions(id, before, size + 1, deadline).await?;
         if !is_whole(&versions, before, size) {
-            versions = self.with_archived(id, before, size + 1, versions, deadline).await?;
+            let is_before = |version: &Version| version.product.version < before;
+            let mut all = self.archived(id, is_before, size + 1, deadline).await?;
+            all.extend(versions.into_iter().map(|version| (version.product.version, version)));
+            versions = all.into_values().rev().take(size + 1).collect();
         }
         let mut more = versions.len() > size;
         versions.truncate(size);
@@ -60,19 +63,6 @@ impl History {
         deadline: Instant,
     ) -> Result<Vec<Version>, Error> {
         Ok(self.page(id, before, limit, deadline).await?.0)
-    }
-
-    async fn with_archived(
-        &self,
-        id: i64,
-        before: i64,
-        limit: usize,
-        here: Vec<Version>,
-        deadline: Instant,
-    ) -> Result<Vec<Version>, Error> {
-        let mut versions = self.archived(id, |version| version.product.version < before, limit, deadline).await?;
-        versions.extend(here.into_iter().map(|version| (version.product.version, version)));
-        Ok(versions.into_values().rev().take(limit).collect())
     }
 
     /// One version of a product.

@@ -39,13 +39,16 @@ pub(crate) use scan::Scan;
 /// Footers that are kept: tens of KiB each.
 const FOOTERS: usize = 32;
 
+/// A file and its footer.
+type Footed = (Path, Arc<ParquetMetaData>);
+
 /// A lake. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
     /// Of the parts that were looked into last, the latest first.
-    footers: Arc<Mutex<VecDeque<(Path, Arc<ParquetMetaData>)>>>,
+    footers: Arc<Mutex<VecDeque<Footed>>>,
 }
 
 impl Lake {

@@ -12,6 +12,8 @@ use crate::store::failure::Failure;
 
 pub use parts::{Archive, StoredPart};
 pub(super) use parts::{FindArchives, FindParts, FindPartsOf, FindUnsettled, Keep, Settle};
+#[cfg(test)]
+pub(super) use rows::Keys;
 pub(super) use rows::{FindExact, FindMonths, FindSuperseded, Remove};
 
 /// A month, and the run that has it.

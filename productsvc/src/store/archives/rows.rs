@@ -16,18 +16,47 @@ use crate::version::Version;
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// Exactly these keys. The bounds of the month leave only one partition where the table
-/// has some.
-macro_rules! push_keys {
-    ($sql:ident, $keys:expr, $month:expr) => {
-        $sql.push("end_time >= ").push_bind($month.start().as_microsecond());
-        $sql.push(" AND end_time < ").push_bind($month.end().as_microsecond());
-        $sql.push(" AND (product_id, version) IN (");
-        $sql.push_values($keys, |mut values, (product_id, version)| {
+/// Statements of keys, in the text of either database.
+pub(in crate::store) struct Keys<'a> {
+    pub(in crate::store) month: Month,
+    pub(in crate::store) keys: &'a [(i64, i64)],
+}
+
+impl Keys<'_> {
+    pub(in crate::store) fn select<DB: sqlx::Database>(&self) -> QueryBuilder<DB>
+    where
+        i64: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+    {
+        self.push(QueryBuilder::new(concat!("SELECT ", version_columns!(), " FROM product_versions WHERE ")))
+    }
+
+    pub(in crate::store) fn delete<DB: sqlx::Database>(&self) -> QueryBuilder<DB>
+    where
+        i64: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+    {
+        self.push(QueryBuilder::new("DELETE FROM product_versions WHERE "))
+    }
+
+    /// Exactly these keys. The bounds of the month leave only one partition where the table
+    /// has some; SQLite uses no index for pairs, but does for the ids beside them.
+    fn push<DB: sqlx::Database>(&self, mut sql: QueryBuilder<DB>) -> QueryBuilder<DB>
+    where
+        i64: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
+    {
+        sql.push("end_time >= ").push_bind(self.month.start().as_microsecond());
+        sql.push(" AND end_time < ").push_bind(self.month.end().as_microsecond());
+        sql.push(" AND product_id IN (");
+        let mut ids = sql.separated(", ");
+        for (product_id, _) in self.keys {
+            ids.push_bind(*product_id);
+        }
+        sql.push(") AND (product_id, version) IN (");
+        sql.push_values(self.keys, |mut values, (product_id, version)| {
             values.push_bind(*product_id).push_bind(*version);
         });
-        $sql.push(")");
-    };
+        sql.push(")");
+        sql
+    }
 }
 
 /// How many superseded versions each month up to a moment has.
@@ -98,12 +127,8 @@ impl Work for FindExact<'_> {
     async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<Version>, Failure> {
         let mut found = Vec::with_capacity(self.keys.len());
         for keys in padded(self.keys) {
-            let rows: Vec<VersionRow> = on_either!(on, |c| {
-                let mut sql =
-                    QueryBuilder::new(concat!("SELECT ", version_columns!(), " FROM product_versions WHERE "));
-                push_keys!(sql, &keys, self.month);
-                sql.build_query_as().fetch_all(c).await?
-            });
+            let keys = Keys { month: self.month, keys: &keys };
+            let rows: Vec<VersionRow> = on_either!(on, |c| keys.select().build_query_as().fetch_all(c).await?);
             found.extend(rows.into_iter().map(Version::from));
         }
         Ok(found)
@@ -124,11 +149,8 @@ impl Work for Remove<'_> {
         self.hold.fence(on).await?;
         let mut removed = 0;
         for keys in padded(self.keys) {
-            removed += on_either!(on, |c| {
-                let mut sql = QueryBuilder::new("DELETE FROM product_versions WHERE ");
-                push_keys!(sql, &keys, self.hold.month);
-                sql.build().execute(c).await?.rows_affected()
-            });
+            let keys = Keys { month: self.hold.month, keys: &keys };
+            removed += on_either!(on, |c| keys.delete().build().execute(c).await?.rows_affected());
         }
         Ok(removed)
     }
