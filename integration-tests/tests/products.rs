@@ -8,6 +8,7 @@ mod batches;
 mod watchers;
 mod crashes;
 mod orders;
+mod searches;
 
 use std::collections::BTreeSet;
 
@@ -295,7 +296,8 @@ async fn searches_take_every_character_as_it_is() -> anyhow::Result<()> {
         let cases = [
             ("100%", vec!["A"]),
             ("%", vec!["A"]),
-            ("0% c", vec!["A"]),
+            ("0% c", vec![]),
+            ("100% c", vec!["A"]),
             ("_", vec!["C"]),
             ("snap_line", vec!["C"]),
             (r"\", vec!["E"]),

@@ -2,18 +2,21 @@
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
-//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
+//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`search`] and [`indexer`] for
+//! searches, [`store`] for how they are kept, [`service`] for how they are offered;
 //! [`importer`] is the other side of an import, the command line's.
 
 pub mod config;
 pub mod error;
 pub mod import;
 pub mod importer;
+pub mod indexer;
 pub mod ledger;
 pub mod order;
 pub mod page;
 pub mod product;
 pub mod purge;
+pub mod search;
 pub mod service;
 pub mod store;
 pub mod text;
@@ -36,6 +39,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let store = async { ProductStore::open(&config.database_url).await.context("could not open the product database") };
     let products = app.start("product store", store).await?;
     app.on_stop("product store", close(products.clone()));
+    app.spawn("search indexer", {
+        let products = products.clone();
+        move |stopping| indexer::index(products, stopping)
+    });
     app.spawn("product purge", {
         let products = products.clone();
         move |stopping| purge::purge(products, stopping)

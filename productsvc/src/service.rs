@@ -20,9 +20,10 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
-use crate::order::Order;
 use crate::page::Cursor;
 use crate::product::Product;
+use crate::search;
+use crate::search::finder::Finder;
 use crate::service::changes::Watcher;
 use crate::service::requests::Which;
 use crate::store::{Listing, ProductStore, RequestKey};
@@ -36,13 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct ProductService {
     store: ProductStore,
+    finder: Finder,
     stopping: CancellationToken,
 }
 
 impl ProductService {
     /// Serves what is in `store`; imports end when the process is `stopping`.
     pub fn new(store: ProductStore, stopping: CancellationToken) -> Self {
-        Self { store, stopping }
+        Self { finder: Finder::new(store.clone()), store, stopping }
     }
 
     /// Takes the only step of a write.
@@ -243,7 +245,7 @@ impl Contract for ProductService {
         let (order, size) = requests::list(&request)?;
         let arguments = [request.order_by.trim()];
         let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
-        let page = self.store.page(&Listing { search: None, order, cursor }, size, deadline).await?;
+        let page = self.store.page(&Listing { order, cursor }, size, deadline).await?;
         Ok(Response::new(ListProductsResponse {
             next_page_token: Cursor::token(page.next, METHOD, &arguments),
             previous_page_token: Cursor::token(page.previous, METHOD, &arguments),
@@ -260,16 +262,17 @@ impl Contract for ProductService {
         const METHOD: &str = "SearchProducts";
         let deadline = deadline(&request);
         let request = request.into_inner();
-        let (search, size) = requests::search(&request)?;
-        let field = format!("{:?}", search.field);
-        let arguments = [field.as_str(), search.query.key()];
-        let order = Order::NEWEST;
-        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
-        let page = self.store.page(&Listing { search: Some(search.clone()), order, cursor }, size, deadline).await?;
+        let (query, size) = requests::search(&request)?;
+        let field = format!("{:?}", query.field());
+        let arguments = [field.as_str(), query.key()];
+        let cursor = search::place::Cursor::parse(&request.page_token, METHOD, &arguments)?;
+        let found = self.finder.find(&query, &cursor, size, deadline).await?;
         Ok(Response::new(SearchProductsResponse {
-            next_page_token: Cursor::token(page.next, METHOD, &arguments),
-            previous_page_token: Cursor::token(page.previous, METHOD, &arguments),
-            products: page.items.into_iter().map(answers::product).collect(),
+            next_page_token: search::place::Cursor::token(found.next.as_ref(), METHOD, &arguments),
+            previous_page_token: search::place::Cursor::token(found.previous.as_ref(), METHOD, &arguments),
+            results: found.hits.into_iter().map(|hit| answers::hit(&query, hit)).collect(),
+            truncated: found.truncated,
+            suggestions: found.suggestions,
         }))
     }
 

@@ -17,6 +17,7 @@ mod products;
 mod purge;
 mod requests;
 mod rows;
+mod search;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -46,8 +47,8 @@ use crate::write::Write;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
-pub use crate::store::products::{Field, Search};
 pub use crate::store::requests::RequestKey;
+pub use crate::store::search::filling::Additions;
 
 /// New products that change what a database should know of the table.
 const MANY: i64 = 1000;
@@ -128,10 +129,10 @@ impl ProductStore {
         self.changed.subscribe()
     }
 
-    /// A page of products in an order: all, or those that `listing` finds.
+    /// A page of products in an order.
     pub async fn page(&self, listing: &Listing, size: usize, deadline: Instant) -> Result<Page<Product>, Error> {
-        let Listing { search, order, cursor } = listing;
-        self.database.read(&FindPage { search: search.as_ref(), order: *order, cursor, size }, deadline).await
+        let Listing { order, cursor } = listing;
+        self.database.read(&FindPage { order: *order, cursor, size }, deadline).await
     }
 
     /// How many products are not deleted.
@@ -149,6 +150,7 @@ impl ProductStore {
     /// With `end` it is the last. Fails with [`Error::ImportRunning`] when the
     /// import is no longer where `job` says: another stream stores it.
     pub async fn store_piece(&self, job: &Job, piece: &Piece, rules: &Rules, deadline: Instant) -> Result<Job, Error> {
+        self.wait_for_index(deadline).await?;
         let job = self.database.write(&Store { job, piece, rules, now: now() }, deadline).await?;
         self.changed.send_replace(());
         if rules.end && job.counts.created >= MANY {
@@ -197,8 +199,6 @@ impl ProductStore {
 /// What is listed, in which order, and from where on.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    /// What is searched; all is listed without.
-    pub search: Option<Search>,
     /// In which order.
     pub order: Order,
     /// From where on.

@@ -70,7 +70,7 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    async fn open(options: Options) -> anyhow::Result<Self> {
+    pub(crate) async fn open(options: Options) -> anyhow::Result<Self> {
         let mut system = System::prepare(options)?;
         for role in [Role::Registry, Role::Products(0)] {
             system.launch(role).await?;
@@ -124,7 +124,7 @@ impl Shop {
         let request = SearchProductsRequest { query, field: field.into(), page_size: size, page_token };
         let answer = self.products.search_products(request).await.map(tonic::Response::into_inner);
         let answer = answer.map(|found| ListProductsResponse {
-            products: found.products,
+            products: found.results.into_iter().filter_map(|result| result.product).collect(),
             next_page_token: found.next_page_token,
             previous_page_token: found.previous_page_token,
             ..Default::default()

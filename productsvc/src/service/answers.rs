@@ -1,11 +1,14 @@
 //! What the catalogue answers, in the words of the contract.
 
 use jiff::Timestamp;
-use proto::products::{self as contract, ChangeKind, ErrorReason, ImportState};
+use proto::products::{self as contract, ChangeKind, ErrorReason, ImportState, MatchTier, SearchField};
 
 use crate::import::{Job, Reason, Refused};
 use crate::ledger::KEPT_DELETED;
 use crate::product::Product;
+use crate::search::finder::Hit;
+use crate::search::grams::Part;
+use crate::search::{Query, Range, Tier};
 use crate::store::Change;
 use crate::version::{Difference, Kind, Version};
 
@@ -22,6 +25,29 @@ pub(super) fn product(product: Product) -> contract::Product {
         delete_time: product.delete_time.map(timestamp),
         purge_time: product.delete_time.map(|deleted| timestamp(deleted + KEPT_DELETED)),
     }
+}
+
+pub(super) fn hit(query: &Query, hit: Hit) -> contract::SearchResult {
+    let tier = match hit.tier {
+        Tier::SkuExact => MatchTier::SkuExact,
+        Tier::SkuPrefix => MatchTier::SkuPrefix,
+        Tier::NamePrefix => MatchTier::NamePrefix,
+        Tier::Words => MatchTier::Words,
+        Tier::Substring => MatchTier::Substring,
+    };
+    let ranges = query.ranges(&hit.product).into_iter().map(range).collect();
+    contract::SearchResult { product: Some(product(hit.product)), tier: tier.into(), ranges }
+}
+
+fn range(range: Range) -> contract::MatchRange {
+    let field = match range.part {
+        Part::Name => SearchField::Name,
+        Part::Category => SearchField::Category,
+        Part::Sku => SearchField::Sku,
+    };
+    // Texts have at most 200 characters.
+    let bytes = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    contract::MatchRange { field: field.into(), begin: bytes(range.begin), end: bytes(range.end) }
 }
 
 pub(super) fn version(version: Version) -> contract::ProductVersion {

@@ -15,7 +15,8 @@ use crate::error::{Error, Fault};
 use crate::import::Mode;
 use crate::order::Order;
 use crate::product::Etag;
-use crate::store::{Beginning, Field, RequestKey, Search};
+use crate::search::{Field, Query};
+use crate::store::{Beginning, RequestKey};
 use crate::text::Text;
 
 pub(super) use writes::{batch_create, batch_delete, batch_update, create, delete, restore, undelete, update};
@@ -94,7 +95,7 @@ pub(super) fn list(request: &ListProductsRequest) -> Result<(Order, usize), Erro
     Ok(both(order, size(request.page_size))?)
 }
 
-pub(super) fn search(request: &SearchProductsRequest) -> Result<(Search, usize), Error> {
+pub(super) fn search(request: &SearchProductsRequest) -> Result<(Query, usize), Error> {
     let field = match SearchField::try_from(request.field) {
         Ok(SearchField::Unspecified | SearchField::Any) => Ok(Field::Any),
         Ok(SearchField::Name) => Ok(Field::Name),
@@ -104,7 +105,7 @@ pub(super) fn search(request: &SearchProductsRequest) -> Result<(Search, usize),
     };
     let query = Text::parse(&request.query).map_err(|problem| vec![Fault::new("query", problem)]);
     let ((field, query), size) = both(both(field, query), size(request.page_size))?;
-    Ok((Search { field, query }, size))
+    Ok((Query::new(field, &query), size))
 }
 
 /// What an import's options say.

@@ -3,12 +3,11 @@
 use sqlx::QueryBuilder;
 
 use crate::order::{By, Order, Place, Value};
-use crate::page::{Cursor, Page, containing};
+use crate::page::{Cursor, Page};
 use crate::product::Product;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
 use crate::store::rows::{ProductRow, product_columns};
-use crate::text::Text;
 
 /// One product, also when it is deleted.
 pub(super) struct Find {
@@ -44,31 +43,8 @@ impl Work for FindBySku<'_> {
     }
 }
 
-/// Which text is searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    /// Name, category or SKU.
-    Any,
-    /// The name.
-    Name,
-    /// The category.
-    Category,
-    /// The SKU.
-    Sku,
-}
-
-/// What is searched, and where.
-#[derive(Debug, Clone)]
-pub struct Search {
-    /// Where to look.
-    pub field: Field,
-    /// What to find.
-    pub query: Text<200>,
-}
-
 /// A page of products, and how many there are.
 pub(super) struct FindPage<'a> {
-    pub(super) search: Option<&'a Search>,
     pub(super) order: Order,
     pub(super) cursor: &'a Cursor,
     pub(super) size: usize,
@@ -104,29 +80,9 @@ impl FindPage<'_> {
     {
         let mut sql =
             QueryBuilder::new(concat!("SELECT ", product_columns!(), " FROM products WHERE delete_time IS NULL"));
-        self.push_search(&mut sql);
         self.push_range(side, place, &mut sql);
         sql.push(" LIMIT ").push_bind(i64::try_from(self.size).unwrap_or(i64::MAX - 1) + 1);
         sql
-    }
-
-    fn push_search<DB: sqlx::Database>(&self, sql: &mut QueryBuilder<DB>)
-    where
-        String: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
-    {
-        let Some(search) = self.search else { return };
-        let pattern = containing(search.query.key());
-        let columns: &[&str] = match search.field {
-            Field::Name => &["name_key"],
-            Field::Category => &["category_key"],
-            Field::Sku => &["sku_key"],
-            Field::Any => &["name_key", "category_key", "sku_key"],
-        };
-        for (number, column) in columns.iter().enumerate() {
-            sql.push(if number == 0 { " AND (" } else { " OR " });
-            sql.push(column).push(" LIKE ").push_bind(pattern.clone()).push(r" ESCAPE '\'");
-        }
-        sql.push(")");
     }
 
     /// The side of a place, and the order towards it. Rows are compared as such: both

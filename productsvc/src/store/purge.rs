@@ -40,11 +40,12 @@ impl Work for ForgetChanges {
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<u64, Failure> {
         // Only the oldest are looked at: their times have no index, but nearly their order.
+        // The search index is filled from changes: it has what is forgotten.
         const FORGET: &str = "DELETE FROM product_changes
             WHERE sequence IN (
                 SELECT sequence
                 FROM (SELECT sequence, change_time FROM product_changes ORDER BY sequence LIMIT $2) AS oldest
-                WHERE change_time < $1
+                WHERE change_time < $1 AND sequence <= (SELECT indexed_sequence FROM search_state WHERE id = 1)
             )";
 
         let forgotten = on_either!(on, |c| {

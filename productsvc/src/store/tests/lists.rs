@@ -38,7 +38,7 @@ async fn every_order_leads_through_all_products_and_back() {
         let order = Order::parse(text).unwrap();
         let (mut forwards, mut pages, mut cursor) = (Vec::new(), 0, Cursor::First);
         let last = loop {
-            let listing = Listing { search: None, order, cursor };
+            let listing = Listing { order, cursor };
             let page = it.store.page(&listing, 7, soon()).await.unwrap();
             forwards.extend(page.items);
             pages += 1;
@@ -62,7 +62,7 @@ async fn every_order_leads_through_all_products_and_back() {
 
         let (mut back, mut cursor) = (Vec::new(), last);
         while let Some(before) = cursor {
-            let page = it.store.page(&Listing { search: None, order, cursor: before }, 7, soon()).await.unwrap();
+            let page = it.store.page(&Listing { order, cursor: before }, 7, soon()).await.unwrap();
             back.splice(0..0, page.items);
             cursor = page.previous;
         }
@@ -79,7 +79,7 @@ async fn a_page_that_emptied_leads_back() {
         it.create(&format!("P{n}"), &format!("S{n}")).await;
     }
     let order = Order::parse("name").unwrap();
-    let listing = |cursor| Listing { search: None, order, cursor };
+    let listing = |cursor| Listing { order, cursor };
     let first = it.store.page(&listing(Cursor::First), 2, soon()).await.unwrap();
     for id in [3, 4] {
         it.store.delete(id, None).await.unwrap();
@@ -102,7 +102,7 @@ async fn each_page_is_a_range_of_an_index_never_a_sort() {
     for text in ORDERS {
         let order = Order::parse(text).unwrap();
         let place = order.place(&product);
-        let page = FindPage { search: None, order, cursor: &Cursor::First, size: 50 };
+        let page = FindPage { order, cursor: &Cursor::First, size: 50 };
         for (side, place) in [
             (Side::Behind, None),
             (Side::Behind, Some(&place)),
