@@ -9,6 +9,7 @@ mod watchers;
 mod crashes;
 mod orders;
 mod searches;
+mod categories;
 
 use std::collections::BTreeSet;
 

@@ -73,6 +73,12 @@ pub enum Error {
         /// The version that was asked for.
         version: i64,
     },
+    /// There is no product in the category or below it.
+    #[error("there is no product in {path} or below it")]
+    CategoryNotFound {
+        /// Its path.
+        path: String,
+    },
     /// The changes from there on are not kept any more.
     #[error("changes are kept from sequence {first} on")]
     ChangesForgotten {
@@ -177,6 +183,7 @@ impl From<Error> for Status {
             Error::SkuTwice => refuse(Code::InvalidArgument, ErrorReason::DuplicateSku)
                 .field(format!("{place}sku"), "stands in an earlier request"),
             Error::ProductNotDeleted { .. } => refuse(Code::AlreadyExists, ErrorReason::ProductNotDeleted),
+            Error::CategoryNotFound { .. } => refuse(Code::NotFound, ErrorReason::CategoryNotFound),
             Error::VersionNotFound { .. } => refuse(Code::NotFound, ErrorReason::VersionNotFound),
             Error::ChangesForgotten { first } => {
                 refuse(Code::OutOfRange, ErrorReason::ChangesForgotten).metadata("first_sequence", first.to_string())

@@ -6,6 +6,7 @@
 //! searches, [`store`] for how they are kept, [`service`] for how they are offered;
 //! [`importer`] is the other side of an import, the command line's.
 
+pub mod category;
 pub mod config;
 pub mod error;
 pub mod import;
@@ -16,6 +17,7 @@ pub mod order;
 pub mod page;
 pub mod product;
 pub mod purge;
+pub mod rename;
 pub mod search;
 pub mod service;
 pub mod store;

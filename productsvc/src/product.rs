@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::category::Category;
 use crate::error::Fault;
 use crate::text::Text;
 
 /// What a product is called.
 pub type Name = Text<200>;
-/// Where a product belongs, levels parted by `/`.
-pub type Category = Text<120>;
 /// The stock keeping unit: unique by its key.
 pub type Sku = Text<64>;
 

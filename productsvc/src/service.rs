@@ -3,6 +3,7 @@
 //! Translation only: what is right and what happens is decided elsewhere.
 
 mod answers;
+mod categories;
 mod changes;
 mod imports;
 mod requests;
@@ -274,6 +275,25 @@ impl Contract for ProductService {
             truncated: found.truncated,
             suggestions: found.suggestions,
         }))
+    }
+
+    async fn list_categories(
+        &self,
+        request: Request<ListCategoriesRequest>,
+    ) -> Result<Response<ListCategoriesResponse>, Status> {
+        let deadline = deadline(&request);
+        Ok(Response::new(categories::list(&self.store, &request.into_inner(), deadline).await?))
+    }
+
+    type RenameCategoryStream = ReceiverStream<Result<RenameCategoryResponse, Status>>;
+
+    async fn rename_category(
+        &self,
+        request: Request<RenameCategoryRequest>,
+    ) -> Result<Response<Self::RenameCategoryStream>, Status> {
+        let author = author(&request);
+        let told = categories::rename(&self.store, request.into_inner(), author, self.stopping.clone()).await?;
+        Ok(Response::new(ReceiverStream::new(told)))
     }
 
     async fn import_products(

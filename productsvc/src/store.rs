@@ -6,6 +6,7 @@
 
 mod analysis;
 mod books;
+mod categories;
 mod connection;
 mod database;
 mod failure;
@@ -22,6 +23,8 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -44,6 +47,7 @@ use crate::text::fold;
 use crate::version::{Author, Version};
 use crate::write::Write;
 
+pub use crate::store::categories::{Begun, Below};
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
@@ -52,6 +56,9 @@ pub use crate::store::search::filling::Additions;
 
 /// New products that change what a database should know of the table.
 const MANY: i64 = 1000;
+
+/// How long counting what was there before may take: a second for a million products.
+const PREPARATION: Duration = Duration::from_secs(120);
 
 /// Where products are kept. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -67,7 +74,9 @@ impl ProductStore {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let database = Database::open(url).await?;
         let changed = watch::Sender::new(());
-        Ok(Self { writer: Writer::start(database.clone(), changed.clone()), database, changed })
+        let store = Self { writer: Writer::start(database.clone(), changed.clone()), database, changed };
+        store.count_categories(Instant::now() + PREPARATION).await.map_err(OpenError::Prepare)?;
+        Ok(store)
     }
 
     /// Lets what runs end, then closes every connection.

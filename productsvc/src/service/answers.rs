@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use proto::products::{self as contract, ChangeKind, ErrorReason, ImportState, MatchTier, SearchField};
 
+use crate::category::Counted;
 use crate::import::{Job, Reason, Refused};
 use crate::ledger::KEPT_DELETED;
 use crate::product::Product;
@@ -48,6 +49,16 @@ fn range(range: Range) -> contract::MatchRange {
     // Texts have at most 200 characters.
     let bytes = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     contract::MatchRange { field: field.into(), begin: bytes(range.begin), end: bytes(range.end) }
+}
+
+pub(super) fn category(counted: Counted) -> contract::Category {
+    contract::Category {
+        title: counted.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        path: counted.path,
+        product_count: counted.direct,
+        total_product_count: counted.total,
+        has_children: counted.has_children,
+    }
 }
 
 pub(super) fn version(version: Version) -> contract::ProductVersion {

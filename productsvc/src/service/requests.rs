@@ -7,10 +7,12 @@ use mesh::page;
 use prost::Message as _;
 use proto::products::{
     CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
-    ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField, SearchProductsRequest,
+    ListCategoriesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest,
+    RenameCategoryRequest, SearchField, SearchProductsRequest,
 };
 use uuid::Uuid;
 
+use crate::category::Category;
 use crate::error::{Error, Fault};
 use crate::import::Mode;
 use crate::order::Order;
@@ -106,6 +108,44 @@ pub(super) fn search(request: &SearchProductsRequest) -> Result<(Query, usize), 
     let query = Text::parse(&request.query).map_err(|problem| vec![Fault::new("query", problem)]);
     let ((field, query), size) = both(both(field, query), size(request.page_size))?;
     Ok((Query::new(field, &query), size))
+}
+
+const LIST_CATEGORIES: &str = "ListCategories";
+
+/// Below which key, how many categories at most, and behind which key.
+pub(super) fn categories(request: &ListCategoriesRequest) -> Result<(String, usize, String), Error> {
+    let parent = match request.parent.trim() {
+        "" => Ok(String::new()),
+        path => category("parent", path).map(|category| category.key().to_owned()),
+    };
+    let (parent, size) = both(parent, size(request.page_size))?;
+    if request.page_token.is_empty() {
+        return Ok((parent, size, String::new()));
+    }
+    let arguments = [parent.as_str(), if request.recursive { "all" } else { "next" }];
+    let key = page::decode(&request.page_token, LIST_CATEGORIES, &arguments).map_err(|_| Error::InvalidPageToken)?;
+    match key.as_slice() {
+        [after] if !after.contains('\0') => Ok((parent, size, after.clone())),
+        _ => Err(Error::InvalidPageToken),
+    }
+}
+
+/// The token of the categories of a list behind a key.
+pub(super) fn categories_token(request: &ListCategoriesRequest, parent: &str, key: &str) -> String {
+    page::encode(LIST_CATEGORIES, &[parent, if request.recursive { "all" } else { "next" }], &[key])
+}
+
+/// Which category is renamed to what, and for which key once.
+pub(super) fn rename(request: RenameCategoryRequest) -> Result<(Category, Category, Option<RequestKey>), Error> {
+    let paths = both(category("from", &request.from), category("to", &request.to));
+    let ((from, to), id) = both(paths, request_id(&request.request_id))?;
+    let rest = RenameCategoryRequest { request_id: String::new(), ..request };
+    let key = id.map(|id| RequestKey::new(id, "RenameCategory", &rest.encode_to_vec()));
+    Ok((from, to, key))
+}
+
+fn category(field: &str, path: &str) -> Parsed<Category> {
+    Category::parse(path).map_err(|problem| vec![Fault::new(field, problem)])
 }
 
 /// What an import's options say.

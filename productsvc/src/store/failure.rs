@@ -44,6 +44,9 @@ pub enum OpenError {
         /// Why it failed; sqlx's errors repeat their sources, so it is none.
         cause: sqlx::Error,
     },
+    /// What the tables lack could not be counted.
+    #[error("could not prepare the database: {0}")]
+    Prepare(crate::error::Error),
     /// The tables could not be brought up to date.
     #[error("could not migrate {place}: {cause}")]
     Migrate {
