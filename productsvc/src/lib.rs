@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod error;
+pub mod filter;
 pub mod import;
 pub mod importer;
 pub mod ledger;
@@ -14,6 +15,8 @@ pub mod order;
 pub mod page;
 pub mod product;
 pub mod purge;
+pub mod range;
+pub mod selection;
 pub mod service;
 pub mod store;
 pub mod text;

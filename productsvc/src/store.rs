@@ -12,6 +12,7 @@ mod failure;
 mod group;
 mod history;
 mod imports;
+mod lists;
 mod postgres;
 mod products;
 mod purge;
@@ -36,6 +37,7 @@ use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
+use crate::store::lists::{Explain, FindListed, FollowRoute};
 use crate::store::products::{Count, Find, FindBySku, FindPage};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
@@ -46,6 +48,7 @@ use crate::write::Write;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::products::{Field, Search};
 pub use crate::store::requests::RequestKey;
 
@@ -126,6 +129,21 @@ impl ProductStore {
     /// Tells whenever this process has changed something. Others change things too.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// A page of a list, and how many products there are on all its pages.
+    pub async fn list(&self, list: &List, deadline: Instant) -> Result<Listed, Error> {
+        self.database.read(&FindListed { list }, deadline).await
+    }
+
+    /// A further page of a list, found as the one before was.
+    pub async fn follow(&self, list: &List, route: Route, deadline: Instant) -> Result<Page<Product>, Error> {
+        self.database.read(&FollowRoute { list, route }, deadline).await
+    }
+
+    /// How the database means to answer a list: the plan of each statement.
+    pub async fn explain(&self, list: &List, deadline: Instant) -> Result<Vec<Plan>, Error> {
+        self.database.read(&Explain { list }, deadline).await
     }
 
     /// A page of products in an order: all, or those that `listing` finds.
