@@ -2,11 +2,13 @@
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
-//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] is the other side of an import, the command line's.
+//! changes, [`order`], [`filter`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
+//! [`importer`] and [`exporter`] are the other side of an import and an export, the command line's.
 
+pub mod cell;
 pub mod config;
 pub mod error;
+pub mod exporter;
 pub mod filter;
 pub mod import;
 pub mod importer;
