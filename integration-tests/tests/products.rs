@@ -8,6 +8,9 @@ mod batches;
 mod watchers;
 mod crashes;
 mod orders;
+mod filters;
+mod exports;
+mod plans;
 
 use std::collections::BTreeSet;
 

@@ -127,7 +127,7 @@ impl Reading<'_> {
         let beyond = if self.is_unique() { 2 } else { 0 };
         sql.push(" LIMIT ").push_bind(i64::try_from(self.limit + beyond).unwrap_or(i64::MAX));
         if let Wanted::Number = wanted {
-            sql.push(") AS some");
+            sql.push(") AS counted");
         }
         sql
     }
