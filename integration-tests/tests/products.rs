@@ -10,6 +10,9 @@ mod crashes;
 mod orders;
 mod searches;
 mod categories;
+mod filters;
+mod exports;
+mod plans;
 
 use std::collections::BTreeSet;
 

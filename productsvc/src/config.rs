@@ -25,6 +25,8 @@ pub struct Arguments {
 pub enum Command {
     /// Import products from a CSV file through the running product service
     Import(ImportArguments),
+    /// Export products to a CSV file through the running product service
+    Export(ExportArguments),
 }
 
 /// How to serve.
@@ -95,6 +97,34 @@ pub struct ImportArguments {
     pub registry: mesh::RegistryAddress,
 }
 
+/// What to export.
+///
+/// The exit code is 0 when all is written, 130 after Ctrl-C and 1 when the export failed:
+/// a file is then as it was before.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit code: 0 all is written, 130 after Ctrl-C, 1 the export failed: the file is as it was.")]
+pub struct ExportArguments {
+    /// The CSV file, which appears when it is whole; `-` is standard output
+    #[arg(value_name = "FILE.csv")]
+    pub file: PathBuf,
+
+    /// Which products, such as `category:"Paint" AND sku = "HAM-*"`; all without
+    #[arg(long, default_value = "", value_name = "FILTER")]
+    pub filter: String,
+
+    /// `id`, `name`, `category`, `sku`, `create_time` or `update_time`, and ` desc` for the greatest first
+    #[arg(long, default_value = "id", value_name = "ORDER")]
+    pub order_by: String,
+
+    /// Write deleted products too, and when they were
+    #[arg(long)]
+    pub show_deleted: bool,
+
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: mesh::RegistryAddress,
+}
+
 /// What happens with a row whose SKU a product has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
@@ -129,5 +159,13 @@ mod tests {
 
         let Some(Command::Import(import)) = arguments.command else { panic!("no import") };
         assert_eq!((import.file, import.mode), (PathBuf::from("a.csv"), Mode::Create));
+    }
+
+    #[test]
+    fn an_export_goes_to_a_file_or_to_standard_output() {
+        let arguments = Arguments::try_parse_from(["productsvc", "export", "-", "--filter", "id > 3"]).unwrap();
+
+        let Some(Command::Export(export)) = arguments.command else { panic!("no export") };
+        assert_eq!((export.file, export.filter.as_str()), (PathBuf::from("-"), "id > 3"));
     }
 }

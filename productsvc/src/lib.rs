@@ -2,13 +2,16 @@
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
-//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`search`] and [`indexer`] for
-//! searches, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] is the other side of an import, the command line's.
+//! changes, [`order`], [`filter`], [`page`] and [`import`] for lists and imports, [`search`] and
+//! [`indexer`] for searches, [`store`] for how they are kept, [`service`] for how they are offered;
+//! [`importer`] and [`exporter`] are the other side of an import and an export, the command line's.
 
 pub mod category;
+pub mod cell;
 pub mod config;
 pub mod error;
+pub mod exporter;
+pub mod filter;
 pub mod import;
 pub mod importer;
 pub mod indexer;
@@ -17,8 +20,10 @@ pub mod order;
 pub mod page;
 pub mod product;
 pub mod purge;
+pub mod range;
 pub mod rename;
 pub mod search;
+pub mod selection;
 pub mod service;
 pub mod store;
 pub mod text;

@@ -1,4 +1,4 @@
-//! The product service, and the import that is its client.
+//! The product service, and the import and the export that are its clients.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,10 @@ fn main() -> ExitCode {
         Some(Command::Import(import)) => {
             let registry = import.registry.addresses.clone();
             mesh::client(&registry, async move |mesh| productsvc::importer::import(mesh, import).await)
+        }
+        Some(Command::Export(export)) => {
+            let registry = export.registry.addresses.clone();
+            mesh::client(&registry, async move |mesh| productsvc::exporter::export(mesh, export).await)
         }
     }
 }

@@ -5,7 +5,9 @@
 mod answers;
 mod categories;
 mod changes;
+mod exports;
 mod imports;
+mod lists;
 mod requests;
 
 use std::time::Duration;
@@ -21,13 +23,13 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
-use crate::page::Cursor;
 use crate::product::Product;
 use crate::search;
 use crate::search::finder::Finder;
 use crate::service::changes::Watcher;
+use crate::service::exports::Export;
 use crate::service::requests::Which;
-use crate::store::{Listing, ProductStore, RequestKey};
+use crate::store::{ProductStore, RequestKey};
 use crate::version::{self, Author};
 use crate::write::{Step, Write};
 
@@ -240,20 +242,20 @@ impl Contract for ProductService {
         &self,
         request: Request<ListProductsRequest>,
     ) -> Result<Response<ListProductsResponse>, Status> {
-        const METHOD: &str = "ListProducts";
         let deadline = deadline(&request);
-        let request = request.into_inner();
-        let (order, size) = requests::list(&request)?;
-        let arguments = [request.order_by.trim()];
-        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
-        let page = self.store.page(&Listing { order, cursor }, size, deadline).await?;
-        Ok(Response::new(ListProductsResponse {
-            next_page_token: Cursor::token(page.next, METHOD, &arguments),
-            previous_page_token: Cursor::token(page.previous, METHOD, &arguments),
-            products: page.items.into_iter().map(answers::product).collect(),
-            total_size: self.store.count(deadline).await?,
-            total_size_is_exact: true,
-        }))
+        Ok(Response::new(lists::list(&self.store, &request.into_inner(), deadline).await?))
+    }
+
+    type ExportProductsStream = ReceiverStream<Result<ExportProductsResponse, Status>>;
+
+    async fn export_products(
+        &self,
+        request: Request<ExportProductsRequest>,
+    ) -> Result<Response<Self::ExportProductsStream>, Status> {
+        let export = Export::parse(self.store.clone(), &request.into_inner())?;
+        let (last_word, sender, batches) = exports::channel();
+        mesh::spawn("product export", export.run(sender, last_word, self.stopping.clone()));
+        Ok(Response::new(ReceiverStream::new(batches)))
     }
 
     async fn search_products(

@@ -13,6 +13,7 @@ mod failure;
 mod group;
 mod history;
 mod imports;
+mod lists;
 mod postgres;
 mod products;
 mod purge;
@@ -40,7 +41,8 @@ use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
-use crate::store::products::{Count, Find, FindBySku, FindPage};
+use crate::store::lists::{Explain, FindListed, FollowRoute};
+use crate::store::products::{Count, Find, FindBySku};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
 use crate::text::fold;
@@ -51,6 +53,7 @@ pub use crate::store::categories::{Begun, Below};
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::requests::RequestKey;
 pub use crate::store::search::filling::Additions;
 
@@ -138,10 +141,19 @@ impl ProductStore {
         self.changed.subscribe()
     }
 
-    /// A page of products in an order.
-    pub async fn page(&self, listing: &Listing, size: usize, deadline: Instant) -> Result<Page<Product>, Error> {
-        let Listing { order, cursor } = listing;
-        self.database.read(&FindPage { order: *order, cursor, size }, deadline).await
+    /// A page of a list, and how many products there are on all its pages.
+    pub async fn list(&self, list: &List, deadline: Instant) -> Result<Listed, Error> {
+        self.database.read(&FindListed { list }, deadline).await
+    }
+
+    /// A further page of a list, found as the one before was.
+    pub async fn follow(&self, list: &List, route: Route, deadline: Instant) -> Result<Page<Product>, Error> {
+        self.database.read(&FollowRoute { list, route }, deadline).await
+    }
+
+    /// How the database means to answer a list: the plan of each statement.
+    pub async fn explain(&self, list: &List, deadline: Instant) -> Result<Vec<Plan>, Error> {
+        self.database.read(&Explain { list }, deadline).await
     }
 
     /// How many products are not deleted.
@@ -203,15 +215,6 @@ impl ProductStore {
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
         self.database.write(&ForgetChanges { before }, deadline).await
     }
-}
-
-/// What is listed, in which order, and from where on.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    /// In which order.
-    pub order: Order,
-    /// From where on.
-    pub cursor: Cursor,
 }
 
 /// How the pieces of an import are stored.

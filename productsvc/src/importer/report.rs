@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use proto::products::{ErrorReason, ImportJob, ImportRefusal, ImportRow, ListImportRefusalsRequest};
 
+use crate::cell::guarded;
 use crate::importer::Client;
 use crate::importer::sheet::Sheet;
 
@@ -90,9 +91,9 @@ impl Report<'_> {
                 let reason = ErrorReason::try_from(refusal.reason).unwrap_or_default().as_str_name();
                 let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason);
                 out.write_record([
-                    &name,
-                    &category,
-                    &sku,
+                    &*guarded(&name),
+                    &*guarded(&category),
+                    &*guarded(&sku),
                     &line.to_string(),
                     &refusal.field,
                     reason,

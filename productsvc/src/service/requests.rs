@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use mesh::page;
 use prost::Message as _;
 use proto::products::{
-    CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
-    ListCategoriesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest,
+    CompareProductVersionsRequest, ExportProductsRequest, GetProductRequest, GetProductVersionRequest, ImportMode,
+    ImportOptions, ListCategoriesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest,
     RenameCategoryRequest, SearchField, SearchProductsRequest,
 };
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use crate::import::Mode;
 use crate::order::Order;
 use crate::product::Etag;
 use crate::search::{Field, Query};
+use crate::selection::Selection;
 use crate::store::{Beginning, RequestKey};
 use crate::text::Text;
 
@@ -92,9 +93,28 @@ pub(super) fn id(id: i64) -> Result<i64, Error> {
     Ok(product_id(id)?)
 }
 
-pub(super) fn list(request: &ListProductsRequest) -> Result<(Order, usize), Error> {
-    let order = Order::parse(&request.order_by).map_err(|problem| vec![Fault::new("order_by", problem)]);
-    Ok(both(order, size(request.page_size))?)
+/// Which products, in which order, and how many at most.
+pub(super) fn list(request: &ListProductsRequest) -> Result<(Selection, Order, usize), Error> {
+    let listed = both(selection(&request.filter, request.show_deleted), order(&request.order_by));
+    let ((selection, order), size) = both(listed, size(request.page_size))?;
+    Ok((selection, order, size))
+}
+
+/// Which products, and in which order: the oldest first when nothing is said.
+pub(super) fn export(request: &ExportProductsRequest) -> Result<(Selection, Order), Error> {
+    let order = match request.order_by.trim() {
+        "" => Ok(Order::OLDEST),
+        said => order(said),
+    };
+    Ok(both(selection(&request.filter, request.show_deleted), order)?)
+}
+
+fn selection(filter: &str, show_deleted: bool) -> Parsed<Selection> {
+    Selection::parse(filter, show_deleted).map_err(|problem| vec![Fault::new("filter", problem)])
+}
+
+fn order(text: &str) -> Parsed<Order> {
+    Order::parse(text).map_err(|problem| vec![Fault::new("order_by", problem)])
 }
 
 pub(super) fn search(request: &SearchProductsRequest) -> Result<(Query, usize), Error> {

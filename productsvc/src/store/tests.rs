@@ -77,8 +77,9 @@ impl Fixture {
     }
 
     async fn names(&self, cursor: Cursor, size: usize) -> (Vec<String>, Page<()>) {
-        let listing = Listing { order: Order::NEWEST, cursor };
-        let Page { items, next, previous } = self.store.page(&listing, size, soon()).await.unwrap();
+        let selection = crate::selection::Selection::parse("", false).unwrap();
+        let list = List { selection, order: crate::order::Order::NEWEST, cursor, size };
+        let Page { items, next, previous } = self.store.list(&list, soon()).await.unwrap().page;
         (items.into_iter().map(|product| product.name).collect(), Page { items: Vec::new(), next, previous })
     }
 
