@@ -9,6 +9,7 @@ mod watchers;
 mod crashes;
 mod orders;
 mod searches;
+mod hangs;
 
 use std::collections::BTreeSet;
 

@@ -101,8 +101,9 @@ fn from_database(cause: &dyn DatabaseError, error: &sqlx::Error) -> Failure {
         };
     }
     match code.as_ref() {
-        // serialization_failure, deadlock_detected
-        "40001" | "40P01" => Failure::Conflict,
+        // serialization_failure, deadlock_detected, and idle_in_transaction_session_timeout:
+        // the server ended the transaction of a process that hung, and with it what was done.
+        "40001" | "40P01" | "25P03" => Failure::Conflict,
         // too_many_connections, lock_not_available
         "53300" | "55P03" => Failure::Busy,
         // disk_full

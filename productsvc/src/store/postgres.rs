@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::store::failure::OpenError;
 
@@ -47,16 +47,13 @@ impl PostgresServer {
         // One connection first: the pool would not say why it got none.
         let greeting = tokio::time::timeout(START_TIMEOUT, options.connect()).await;
         let mut first = greeting.map_err(|_| connect(sqlx::Error::PoolTimedOut))?.map_err(connect)?;
+        prepare(&mut first).await.map_err(connect)?;
         MIGRATIONS.run(&mut first).await.map_err(|cause| OpenError::Migrate { place: place.clone(), cause })?;
         first.close().await.map_err(connect)?;
 
         let pool = PgPoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
-            .after_connect(|connection, _| {
-                // A plan that is kept from when a table was small reads all of it when it is large.
-                const PLAN_ANEW: &str = "SET plan_cache_mode = force_custom_plan";
-                Box::pin(async move { sqlx::query(PLAN_ANEW).execute(connection).await.map(drop) })
-            })
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(IDLE_TIMEOUT);
         Ok(Self { pool: pool.connect_lazy_with(options) })
@@ -84,6 +81,21 @@ impl PostgresServer {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What every connection of ours is told first, in this process.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // A plan that is kept from when a table was small reads all of it when it is large.
+    const PLAN_ANEW: &str = "SET plan_cache_mode = force_custom_plan";
+    // A process that hangs in a transaction may hold the row of `catalogue`, and whoever writes
+    // waits for it. Our statements follow each other in milliseconds; the time that a call has
+    // by default bounds how long the others wait.
+    const DO_NOT_HANG: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
+    for setting in [PLAN_ANEW, DO_NOT_HANG] {
+        sqlx::query(setting).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Where the server is, for people: everything but the password.
