@@ -10,6 +10,8 @@ mod crashes;
 mod orders;
 mod searches;
 mod hangs;
+mod keeping;
+mod adoption;
 
 use std::collections::BTreeSet;
 

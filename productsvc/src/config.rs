@@ -25,6 +25,9 @@ pub struct Arguments {
 pub enum Command {
     /// Import products from a CSV file through the running product service
     Import(ImportArguments),
+    /// What is done with the database itself.
+    #[command(flatten)]
+    Keep(crate::keeper::Command),
 }
 
 /// How to serve.

@@ -4,13 +4,16 @@
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
 //! changes, [`order`], [`page`] and [`import`] for lists and imports, [`search`] and [`indexer`] for
 //! searches, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] is the other side of an import, the command line's.
+//! [`importer`] is the other side of an import, the command line's, and [`keeper`] what is done with the
+//! database itself; [`adoption`] is what becomes of the first Rundoo's products.
 
+pub mod adoption;
 pub mod config;
 pub mod error;
 pub mod import;
 pub mod importer;
 pub mod indexer;
+pub mod keeper;
 pub mod ledger;
 pub mod order;
 pub mod page;

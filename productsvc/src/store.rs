@@ -4,6 +4,7 @@
 //! together, each whole or not at all; one with a request id is applied once. Every
 //! change of a product goes through the ledger, which makes its history.
 
+mod adoption;
 mod analysis;
 mod books;
 mod connection;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::adoption::{Report, Resolution};
 use crate::error::Error;
 use crate::import::{Job, Mode, Piece, Refused};
 use crate::order::Order;
@@ -37,6 +39,7 @@ use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
+use crate::store::postgres::Start;
 use crate::store::products::{Count, Find, FindBySku, FindPage};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
@@ -68,6 +71,12 @@ impl ProductStore {
         let database = Database::open(url).await?;
         let changed = watch::Sender::new(());
         Ok(Self { writer: Writer::start(database.clone(), changed.clone()), database, changed })
+    }
+
+    /// Adopts the first Rundoo's database with decisions, or tries what would come of it;
+    /// none when it is not the first Rundoo's.
+    pub async fn adopt(url: &str, resolution: Resolution, is_trial: bool) -> Result<Option<Report>, OpenError> {
+        Database::adopt(url, Start { resolution, is_trial }).await
     }
 
     /// Lets what runs end, then closes every connection.

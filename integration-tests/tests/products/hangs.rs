@@ -9,14 +9,8 @@ use harness::{eventually, health, postgres};
 use proto::products::product_service_client::ProductServiceClient;
 use rustix::process::Signal;
 
+use crate::products::keeping::ask;
 use crate::products::shop::draft;
-
-/// What a statement answers, in words.
-fn ask(url: &str, sql: &str) -> anyhow::Result<String> {
-    let output = postgres::client(url)?.args(["--command", sql]).output()?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
 
 /// Someone who has the row that every write takes, until this is dropped.
 struct Holder(Child);

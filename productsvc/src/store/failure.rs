@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::error::DatabaseError;
 
+use crate::adoption::Report;
 use crate::error::Error;
 
 /// The database could not be opened.
@@ -52,6 +53,39 @@ pub enum OpenError {
         /// Why it failed.
         cause: sqlx::migrate::MigrateError,
     },
+    /// Others kept making the same tables.
+    #[error("could not start beside others on {place}")]
+    Contended {
+        /// Where the database is, without its password.
+        place: String,
+    },
+    /// The table of products is someone else's.
+    #[error("{place} has a table products that is neither ours nor the first Rundoo's")]
+    Foreign {
+        /// Where the database is, without its password.
+        place: String,
+    },
+    /// Rows of the first Rundoo need a decision.
+    #[error(
+        "{} of the first Rundoo's {} products need a decision; nothing was changed\n{report}\n\
+        `productsvc adopt --dry-run` lists them and what can be done (see docs/catalogue.md)",
+        report.open(), report.rows
+    )]
+    Undecided {
+        /// Which, and why.
+        report: Box<Report>,
+    },
+    /// The first Rundoo's products could not be taken over.
+    #[error("could not adopt the products of {place}: {cause}; nothing was changed")]
+    Adopt {
+        /// Where the database is, without its password.
+        place: String,
+        /// Why it failed.
+        cause: Error,
+    },
+    /// The first Rundoo had PostgreSQL only.
+    #[error("the first Rundoo had no SQLite database: there is nothing to adopt")]
+    NoFirstRundoo,
 }
 
 /// Why a unit of work did not succeed.

@@ -1,0 +1,49 @@
+//! What the commands are told.
+
+use clap::{Args, Subcommand};
+
+use crate::adoption::{Duplicates, Refused};
+
+/// What is done with the database.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Adopt the first Rundoo's products with decisions about those that cannot stay as they are
+    Adopt(AdoptArguments),
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseAddress {
+    /// Where products are kept: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite://data/products.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+}
+
+/// How to adopt the first Rundoo's database.
+///
+/// A product service does so by itself when it starts and no row needs a decision.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit code: 0 all are adopted, 2 some need a decision and nothing was changed, 1 it failed.")]
+pub struct AdoptArguments {
+    /// What becomes of products whose SKU another one has
+    #[arg(long, value_enum)]
+    pub duplicates: Option<Duplicates>,
+
+    /// What becomes of rows with values that the catalogue refuses
+    #[arg(long, value_enum)]
+    pub refused: Option<Refused>,
+
+    /// Tell what would become of each, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Where the first Rundoo's database is.
+    #[command(flatten)]
+    pub database: DatabaseAddress,
+}
