@@ -12,6 +12,7 @@ mod searches;
 mod hangs;
 mod keeping;
 mod adoption;
+mod backups;
 
 use std::collections::BTreeSet;
 

@@ -4,11 +4,13 @@
 
 mod adopt;
 mod arguments;
+mod backup;
+mod bar;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-pub use arguments::{AdoptArguments, Command, DatabaseAddress};
+pub use arguments::{AdoptArguments, BackupArguments, Command, DatabaseAddress};
 
 /// The exit code of a command that found what a person must look at.
 const FINDINGS: u8 = 2;
@@ -33,6 +35,8 @@ impl Command {
     async fn perform(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Adopt(arguments) => adopt::adopt(arguments).await,
+            Self::Backup(arguments) => backup::backup(arguments).await,
+            Self::Restore(arguments) => backup::restore(arguments).await,
         }
     }
 }

@@ -6,23 +6,32 @@
 
 mod adoption;
 mod analysis;
+mod backup;
 mod books;
 mod connection;
+mod copy;
 mod database;
 mod failure;
 mod group;
 mod history;
 mod imports;
+mod partial;
 mod postgres;
 mod products;
+mod progress;
 mod purge;
 mod requests;
+mod restore;
 mod rows;
 mod search;
+mod snapshot;
 mod sqlite;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+use std::path::Path;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -47,9 +56,11 @@ use crate::text::fold;
 use crate::version::{Author, Version};
 use crate::write::Write;
 
+pub use crate::store::backup::{BackupError, Holding};
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
 pub use crate::store::search::filling::Additions;
 
@@ -203,6 +214,16 @@ impl ProductStore {
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
         self.database.write(&ForgetChanges { before }, deadline).await
     }
+}
+
+/// Backs up the database behind a URL, as it is at one moment, into a new SQLite file.
+pub async fn backup(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
+    backup::backup(url, path, progress).await
+}
+
+/// Restores a backup into the database behind a URL, which must never have held a product.
+pub async fn restore(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
+    restore::restore(url, path, progress).await
 }
 
 /// What is listed, in which order, and from where on.

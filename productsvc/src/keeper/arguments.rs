@@ -1,5 +1,7 @@
 //! What the commands are told.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use crate::adoption::{Duplicates, Refused};
@@ -9,6 +11,10 @@ use crate::adoption::{Duplicates, Refused};
 pub enum Command {
     /// Adopt the first Rundoo's products with decisions about those that cannot stay as they are
     Adopt(AdoptArguments),
+    /// Write all of the catalogue, as it is at one moment, to a new SQLite file that can be served
+    Backup(BackupArguments),
+    /// Load a backup into a catalogue that has never held a product, on either database
+    Restore(BackupArguments),
 }
 
 /// Where the database is.
@@ -44,6 +50,18 @@ pub struct AdoptArguments {
     pub dry_run: bool,
 
     /// Where the first Rundoo's database is.
+    #[command(flatten)]
+    pub database: DatabaseAddress,
+}
+
+/// A backup, and where the catalogue is.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArguments {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Where the catalogue is.
     #[command(flatten)]
     pub database: DatabaseAddress,
 }

@@ -65,6 +65,12 @@ pub enum OpenError {
         /// Where the database is, without its password.
         place: String,
     },
+    /// The tables are there, but not as this version makes them, or there are none.
+    #[error("{place} has no tables of this version of Rundoo: start the product service on it once")]
+    OtherTables {
+        /// Where the database is, without its password.
+        place: String,
+    },
     /// Rows of the first Rundoo need a decision.
     #[error(
         "{} of the first Rundoo's {} products need a decision; nothing was changed\n{report}\n\

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
 use crate::adoption::Report;
 use crate::store::failure::OpenError;
 
-pub(super) use crate::store::postgres::start::Start;
+pub(super) use crate::store::postgres::start::{Start, migrations};
 
 /// PostgreSQL allows 100 by default: this leaves room for several processes.
 const MOST_CONNECTIONS: u32 = 10;
@@ -86,7 +86,7 @@ impl PostgresServer {
 }
 
 /// What the URL says, and who we are.
-fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| OpenError::Malformed(error.to_string()))?;
     let options = match options.get_application_name() {
         Some(_) => options,
@@ -120,7 +120,7 @@ async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// Where the server is, for people: everything but the password.
-fn place(options: &PgConnectOptions) -> String {
+pub(super) fn place(options: &PgConnectOptions) -> String {
     let host = match options.get_socket() {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),

@@ -1,6 +1,7 @@
 //! The store on a SQLite file of its own. The same sentences hold on PostgreSQL
 //! and through the wire; the integration tests check them there.
 
+mod backups;
 mod full_disk;
 mod history;
 mod imports;
