@@ -13,6 +13,7 @@ mod hangs;
 mod keeping;
 mod adoption;
 mod backups;
+mod checks;
 
 use std::collections::BTreeSet;
 

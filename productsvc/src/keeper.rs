@@ -6,11 +6,12 @@ mod adopt;
 mod arguments;
 mod backup;
 mod bar;
+mod check;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-pub use arguments::{AdoptArguments, BackupArguments, Command, DatabaseAddress};
+pub use arguments::{AdoptArguments, BackupArguments, CheckArguments, Command, DatabaseAddress};
 
 /// The exit code of a command that found what a person must look at.
 const FINDINGS: u8 = 2;
@@ -36,6 +37,7 @@ impl Command {
         match self {
             Self::Adopt(arguments) => adopt::adopt(arguments).await,
             Self::Backup(arguments) => backup::backup(arguments).await,
+            Self::Check(arguments) => check::check(arguments).await,
             Self::Restore(arguments) => backup::restore(arguments).await,
         }
     }

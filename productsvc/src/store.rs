@@ -8,6 +8,7 @@ mod adoption;
 mod analysis;
 mod backup;
 mod books;
+mod checks;
 mod connection;
 mod copy;
 mod database;
@@ -32,6 +33,7 @@ mod tests;
 mod writer;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -57,12 +59,16 @@ use crate::version::{Author, Version};
 use crate::write::Write;
 
 pub use crate::store::backup::{BackupError, Holding};
+pub use crate::store::checks::CheckError;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
 pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
 pub use crate::store::search::filling::Additions;
+
+/// How long counting may wait for who writes, and take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// New products that change what a database should know of the table.
 const MANY: i64 = 1000;
@@ -224,6 +230,19 @@ pub async fn backup(url: &str, path: &Path, progress: &Progress) -> Result<Holdi
 /// Restores a backup into the database behind a URL, which must never have held a product.
 pub async fn restore(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
     restore::restore(url, path, progress).await
+}
+
+/// Looks at all of the database behind a URL, tells whatever must not be, and says how much that is.
+pub async fn check(url: &str, tell: &mut (dyn FnMut(&str) + Send), progress: &Progress) -> Result<u64, CheckError> {
+    checks::check(url, tell, progress).await
+}
+
+/// Counts anew how many products of the database behind a URL are not deleted.
+pub async fn recount(url: &str) -> Result<(), CheckError> {
+    let database = Database::open(url).await?;
+    let counted = database.write(&checks::Recount, Instant::now() + PATIENCE).await;
+    database.close().await;
+    counted.map_err(CheckError::Count)
 }
 
 /// What is listed, in which order, and from where on.

@@ -13,6 +13,8 @@ pub enum Command {
     Adopt(AdoptArguments),
     /// Write all of the catalogue, as it is at one moment, to a new SQLite file that can be served
     Backup(BackupArguments),
+    /// Look for whatever must not be in the database, while it is served
+    Check(CheckArguments),
     /// Load a backup into a catalogue that has never held a product, on either database
     Restore(BackupArguments),
 }
@@ -60,6 +62,19 @@ pub struct BackupArguments {
     /// The backup
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+
+    /// Where the catalogue is.
+    #[command(flatten)]
+    pub database: DatabaseAddress,
+}
+
+/// How to check.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit code: 0 the catalogue is sound, 2 something was found, 1 it could not be checked.")]
+pub struct CheckArguments {
+    /// Before, count anew what is counted: how many products are not deleted
+    #[arg(long)]
+    pub repair: bool,
 
     /// Where the catalogue is.
     #[command(flatten)]

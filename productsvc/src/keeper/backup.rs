@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::keeper::bar::shown;
+use crate::keeper::bar::{bar, shown};
 use crate::keeper::{BackupArguments, print};
 use crate::store::{self, Holding, Progress};
 
 /// Writes a backup.
 pub(super) async fn backup(BackupArguments { file, database }: BackupArguments) -> anyhow::Result<ExitCode> {
     let progress = Progress::default();
-    let done = shown(&progress, store::backup(&database.database_url, &file, &progress)).await;
+    let done = shown(&bar(), &progress, store::backup(&database.database_url, &file, &progress)).await;
     let holding = done.context("there is no backup")?;
     print(&format!("backed up {} to {}", told(holding), file.display()));
     Ok(ExitCode::SUCCESS)
@@ -20,7 +20,7 @@ pub(super) async fn backup(BackupArguments { file, database }: BackupArguments) 
 /// Loads a backup.
 pub(super) async fn restore(BackupArguments { file, database }: BackupArguments) -> anyhow::Result<ExitCode> {
     let progress = Progress::default();
-    let done = shown(&progress, store::restore(&database.database_url, &file, &progress)).await;
+    let done = shown(&bar(), &progress, store::restore(&database.database_url, &file, &progress)).await;
     let holding = done.context("nothing was restored")?;
     print(&format!("restored {} from {}", told(holding), file.display()));
     Ok(ExitCode::SUCCESS)

@@ -9,12 +9,17 @@ use crate::store::Progress;
 /// How often it is drawn.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Does some work and shows how far it is.
-pub(super) async fn shown<T>(progress: &Progress, work: impl Future<Output = T>) -> T {
+/// A bar that shows nothing yet.
+pub(super) fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg:16} {bar:40} {percent:>3} %  {elapsed}") {
-        bar.set_style(style);
+    match ProgressStyle::with_template("{msg:16} {bar:40} {percent:>3} %  {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
+}
+
+/// Does some work and shows how far it is.
+pub(super) async fn shown<T>(bar: &ProgressBar, progress: &Progress, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let done = loop {
         tokio::select! {

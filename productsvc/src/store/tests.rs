@@ -2,6 +2,7 @@
 //! and through the wire; the integration tests check them there.
 
 mod backups;
+mod checks;
 mod full_disk;
 mod history;
 mod imports;
