@@ -141,8 +141,8 @@ async fn fill(source: &mut Snapshot, to: &Path, (rows, progress): (&[u64], &Prog
         // Until it has its name nobody reads it: it is forced to disk then, once.
         .journal_mode(SqliteJournalMode::Off)
         .synchronous(SqliteSynchronous::Off)
-        // Of several indexes, which are made at the end.
-        .pragma("cache_size", "-32768")
+        // Enough to write in order, and to sort the indexes that are made at the end.
+        .pragma("cache_size", "-8192")
         .foreign_keys(false)
         .disable_statement_logging();
     let mut file = options.connect().await?;
