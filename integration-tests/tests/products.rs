@@ -13,6 +13,11 @@ mod categories;
 mod filters;
 mod exports;
 mod plans;
+mod hangs;
+mod keeping;
+mod adoption;
+mod backups;
+mod checks;
 
 use std::collections::BTreeSet;
 

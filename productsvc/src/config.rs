@@ -27,6 +27,9 @@ pub enum Command {
     Import(ImportArguments),
     /// Export products to a CSV file through the running product service
     Export(ExportArguments),
+    /// What is done with the database itself.
+    #[command(flatten)]
+    Keep(crate::keeper::Command),
 }
 
 /// How to serve.

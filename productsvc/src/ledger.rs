@@ -14,6 +14,7 @@ use crate::text::fold;
 use crate::version::{Author, Kind, Origin, Version};
 use crate::write::{Change, Step, Write};
 
+mod adoption;
 #[cfg(test)]
 mod tests;
 

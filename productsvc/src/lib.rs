@@ -4,8 +4,11 @@
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
 //! changes, [`order`], [`filter`], [`page`] and [`import`] for lists and imports, [`search`] and
 //! [`indexer`] for searches, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] and [`exporter`] are the other side of an import and an export, the command line's.
+//! [`importer`] and [`exporter`] are the other side of an import and an export, the command line's,
+//! and [`keeper`] what is done with the database itself; [`adoption`] is what becomes of the
+//! first Rundoo's products.
 
+pub mod adoption;
 pub mod category;
 pub mod cell;
 pub mod config;
@@ -15,6 +18,7 @@ pub mod filter;
 pub mod import;
 pub mod importer;
 pub mod indexer;
+pub mod keeper;
 pub mod ledger;
 pub mod order;
 pub mod page;

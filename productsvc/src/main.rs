@@ -8,6 +8,7 @@ use productsvc::config::{Arguments, Command};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
+        Some(Command::Keep(command)) => command.run(),
         None => mesh::run("productsvc", arguments.config, productsvc::wire),
         Some(Command::Import(import)) => {
             let registry = import.registry.addresses.clone();

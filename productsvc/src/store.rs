@@ -4,27 +4,37 @@
 //! together, each whole or not at all; one with a request id is applied once. Every
 //! change of a product goes through the ledger, which makes its history.
 
+mod adoption;
 mod analysis;
+mod backup;
 mod books;
 mod categories;
+mod checks;
 mod connection;
+mod copy;
 mod database;
 mod failure;
 mod group;
 mod history;
 mod imports;
 mod lists;
+mod partial;
 mod postgres;
 mod products;
+mod progress;
 mod purge;
 mod requests;
+mod restore;
 mod rows;
 mod search;
+mod snapshot;
 mod sqlite;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,16 +42,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::adoption::{Report, Resolution};
 use crate::error::Error;
 use crate::import::{Job, Mode, Piece, Refused};
-use crate::order::Order;
-use crate::page::{Cursor, Page};
+use crate::page::Page;
 use crate::product::Product;
 use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
 use crate::store::lists::{Explain, FindListed, FollowRoute};
+use crate::store::postgres::Start;
 use crate::store::products::{Count, Find, FindBySku};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
@@ -49,13 +60,19 @@ use crate::text::fold;
 use crate::version::{Author, Version};
 use crate::write::Write;
 
+pub use crate::store::backup::{BackupError, Holding};
 pub use crate::store::categories::{Begun, Below};
+pub use crate::store::checks::CheckError;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
 pub use crate::store::lists::{List, Listed, Plan, Route, Total};
+pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
 pub use crate::store::search::filling::Additions;
+
+/// How long counting may wait for who writes, and take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// New products that change what a database should know of the table.
 const MANY: i64 = 1000;
@@ -80,6 +97,12 @@ impl ProductStore {
         let store = Self { writer: Writer::start(database.clone(), changed.clone()), database, changed };
         store.count_categories(Instant::now() + PREPARATION).await.map_err(OpenError::Prepare)?;
         Ok(store)
+    }
+
+    /// Adopts the first Rundoo's database with decisions, or tries what would come of it;
+    /// none when it is not the first Rundoo's.
+    pub async fn adopt(url: &str, resolution: Resolution, is_trial: bool) -> Result<Option<Report>, OpenError> {
+        Database::adopt(url, Start { resolution, is_trial }).await
     }
 
     /// Lets what runs end, then closes every connection.
@@ -215,6 +238,29 @@ impl ProductStore {
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
         self.database.write(&ForgetChanges { before }, deadline).await
     }
+}
+
+/// Backs up the database behind a URL, as it is at one moment, into a new SQLite file.
+pub async fn backup(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
+    backup::backup(url, path, progress).await
+}
+
+/// Restores a backup into the database behind a URL, which must never have held a product.
+pub async fn restore(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
+    restore::restore(url, path, progress).await
+}
+
+/// Looks at all of the database behind a URL, tells whatever must not be, and says how much that is.
+pub async fn check(url: &str, tell: &mut (dyn FnMut(&str) + Send), progress: &Progress) -> Result<u64, CheckError> {
+    checks::check(url, tell, progress).await
+}
+
+/// Counts anew how many products of the database behind a URL are not deleted.
+pub async fn recount(url: &str) -> Result<(), CheckError> {
+    let database = Database::open(url).await?;
+    let counted = database.write(&checks::Recount, Instant::now() + PATIENCE).await;
+    database.close().await;
+    counted.map_err(CheckError::Count)
 }
 
 /// How the pieces of an import are stored.

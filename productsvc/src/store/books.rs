@@ -111,7 +111,8 @@ async fn earlier_version(id: i64, version: i64, on: &mut Connection<'_>) -> Resu
 /// Stores what came of a ledger.
 pub(super) async fn close(ledger: Ledger, now: Timestamp, on: &mut Connection<'_>) -> Result<(), Failure> {
     let (effects, mut products, clock) = ledger.close();
-    if effects.events.is_empty() {
+    // Adopted products are no events, and purged ones are no products.
+    if effects.events.is_empty() && effects.before.is_empty() {
         return Ok(());
     }
     let (mut new, mut changed) = (Vec::new(), Vec::new());

@@ -1,9 +1,5 @@
 //! The statements that read products.
 
-use sqlx::QueryBuilder;
-
-use crate::order::{By, Order, Place, Value};
-use crate::page::{Cursor, Page};
 use crate::product::Product;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;

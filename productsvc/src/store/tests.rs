@@ -1,7 +1,9 @@
 //! The store on a SQLite file of its own. The same sentences hold on PostgreSQL
 //! and through the wire; the integration tests check them there.
 
+mod backups;
 mod categories;
+mod checks;
 mod full_disk;
 mod history;
 mod imports;
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::order::Order;
+use crate::page::Cursor;
 use crate::product::{Draft, Etag};
 use crate::search::finder::Finder;
 use crate::search::{Field, Query, place};
@@ -78,7 +82,7 @@ impl Fixture {
 
     async fn names(&self, cursor: Cursor, size: usize) -> (Vec<String>, Page<()>) {
         let selection = crate::selection::Selection::parse("", false).unwrap();
-        let list = List { selection, order: crate::order::Order::NEWEST, cursor, size };
+        let list = List { selection, order: Order::NEWEST, cursor, size };
         let Page { items, next, previous } = self.store.list(&list, soon()).await.unwrap().page;
         (items.into_iter().map(|product| product.name).collect(), Page { items: Vec::new(), next, previous })
     }

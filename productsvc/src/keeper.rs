@@ -1,0 +1,55 @@
+//! Commands for who keeps the database: they open it themselves, as the service would.
+//!
+//! None of them needs the mesh, or a running service; all but the restore may run beside one.
+
+mod adopt;
+mod arguments;
+mod backup;
+mod bar;
+mod check;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+pub use arguments::{AdoptArguments, BackupArguments, CheckArguments, Command, DatabaseAddress};
+
+/// The exit code of a command that found what a person must look at.
+const FINDINGS: u8 = 2;
+
+/// The exit code of a command that Ctrl-C ended: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+impl Command {
+    /// Runs it to its end, or until Ctrl-C.
+    pub fn run(self) -> ExitCode {
+        mesh::client(&[], async |_mesh| {
+            tokio::select! {
+                code = self.perform() => code,
+                () = mesh::interrupted() => {
+                    say("stopped; nothing was changed");
+                    Ok(ExitCode::from(INTERRUPTED))
+                }
+            }
+        })
+    }
+
+    async fn perform(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Adopt(arguments) => adopt::adopt(arguments).await,
+            Self::Backup(arguments) => backup::backup(arguments).await,
+            Self::Check(arguments) => check::check(arguments).await,
+            Self::Restore(arguments) => backup::restore(arguments).await,
+        }
+    }
+}
+
+/// Prints what was asked for.
+fn print(text: &str) {
+    // Whoever reads this may have gone, which is no failure of the command.
+    let _gone = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Tells the person something beside it.
+fn say(text: &str) {
+    let _gone = writeln!(std::io::stderr(), "{text}");
+}
