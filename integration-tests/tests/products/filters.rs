@@ -211,12 +211,12 @@ async fn a_filter_that_means_few_of_many_goes_on_where_its_page_ended() -> anyho
             order_by: order_by.to_owned(),
             ..request(filter, false)
         };
-        let counted = list(shop, &by("sku < SKU-08001", "sku")).await?;
+        let counted = list(shop, &by("id < 8001", "id")).await?;
         assert_eq!((counted.total_size, counted.total_size_is_exact), (8_000, true));
-        let estimated = list(shop, &by("sku < SKU-18001", "sku desc")).await?;
+        let estimated = list(shop, &by("id < 18001", "id desc")).await?;
         assert!(!estimated.total_size_is_exact && (15_000..21_000).contains(&estimated.total_size));
         let few = list(shop, &by("sku = SKU-001* AND category:\"Aisle 3\"", "name desc")).await?;
-        assert_eq!((few.total_size, few.total_size_is_exact), (14, true));
+        assert_eq!((few.total_size, few.total_size_is_exact), (2, true));
         Ok(())
     })
     .await
