@@ -196,12 +196,12 @@ async fn a_filter_that_means_few_of_many_goes_on_where_its_page_ended() -> anyho
         assert!(first.products.is_empty() && !first.next_page_token.is_empty(), "20,000 were looked at");
         assert!(!first.total_size_is_exact && first.total_size < 1_000, "{}", first.total_size);
         let second = list(shop, &ListProductsRequest { page_token: first.next_page_token, ..rare.clone() }).await?;
-        assert_eq!(second.products, [changed.clone()]);
+        assert_eq!(second.products, std::slice::from_ref(&changed));
         assert!(second.next_page_token.is_empty());
         let back = ListProductsRequest { page_token: second.previous_page_token, ..rare.clone() };
         assert!(backwards(shop, back).await?.concat().is_empty(), "there is nothing before it, and an end");
         let other_way = list(shop, &ListProductsRequest { order_by: "id".to_owned(), ..rare }).await?;
-        assert_eq!(other_way.products, [changed.clone()], "it is among the first");
+        assert_eq!(other_way.products, [changed], "it is among the first");
 
         // One of seven, by an estimate; a range of the order is counted as far as it is cheap.
         let many = list(shop, &request("category = \"Aisle 3\" AND version < 9", false)).await?;
@@ -211,12 +211,12 @@ async fn a_filter_that_means_few_of_many_goes_on_where_its_page_ended() -> anyho
             order_by: order_by.to_owned(),
             ..request(filter, false)
         };
-        let counted = list(shop, &by("sku < SKU-08001", "sku")).await?;
+        let counted = list(shop, &by("id < 8001", "id")).await?;
         assert_eq!((counted.total_size, counted.total_size_is_exact), (8_000, true));
-        let estimated = list(shop, &by("sku < SKU-18001", "sku desc")).await?;
+        let estimated = list(shop, &by("id < 18001", "id desc")).await?;
         assert!(!estimated.total_size_is_exact && (15_000..21_000).contains(&estimated.total_size));
         let few = list(shop, &by("sku = SKU-001* AND category:\"Aisle 3\"", "name desc")).await?;
-        assert_eq!((few.total_size, few.total_size_is_exact), (14, true));
+        assert_eq!((few.total_size, few.total_size_is_exact), (2, true));
         Ok(())
     })
     .await

@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 const PRODUCTS: i64 = 20_000;
 
+const PAGE: usize = 50;
+
 /// So many are deleted again.
 const DELETED: i64 = 3_000;
 
@@ -59,8 +61,8 @@ async fn fill(store: &ProductStore) -> anyhow::Result<()> {
 
 /// Fails unless a plan goes along one of our indexes and sorts nothing.
 fn check(plan: &Plan) -> anyhow::Result<()> {
-    let Plan { statement, steps } = plan;
-    let deleted = statement.contains("IS NOT NULL");
+    let Plan { statement, steps, limit } = plan;
+    let deleted = statement.contains("COALESCE(delete_time");
     let order = statement.split(" ORDER BY ").nth(1).and_then(|rest| rest.split([' ', ',']).next()).unwrap_or_default();
     let noun = order.trim_end_matches("_key");
     let names = match (noun, deleted) {
@@ -72,7 +74,10 @@ fn check(plan: &Plan) -> anyhow::Result<()> {
     let indexed = names.iter().any(|name| format!("{steps}\n").contains(name));
     let bounded = statement.contains(" AND ");
     let scans_all = steps.contains("Seq Scan") || bounded && steps.contains("SCAN products");
-    let sorts = ["Sort", "TEMP B-TREE", "Bitmap"].iter().any(|word| steps.contains(word));
+    // A few thousand PostgreSQL may read in the order of the disk and sort, when it believes that there are no more.
+    let believed = steps.split(" rows=").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok()).max();
+    let is_little = *limit > PAGE + 1 && believed.is_some_and(|rows| rows <= 2 * limit);
+    let sorts = !is_little && ["Sort", "TEMP B-TREE", "Bitmap"].iter().any(|word| steps.contains(word));
     anyhow::ensure!(indexed && !scans_all && !sorts, "{statement}\n{steps}");
     anyhow::ensure!(!bounded || ["Index Cond", "SEARCH"].iter().any(|word| steps.contains(word)), "{plan:?}");
     Ok(())
@@ -95,12 +100,10 @@ async fn every_statement_of_a_list_goes_along_an_index_and_sorts_nothing() -> an
                 let cursors =
                     [Cursor::First, Cursor::After(place.clone()), Cursor::Before(place.clone()), Cursor::UpTo(place)];
                 for cursor in cursors {
-                    let list = List { selection: selection.clone(), order, cursor, size: 50 };
+                    let list = List { selection: selection.clone(), order, cursor, size: PAGE };
                     let plans = store.explain(&list, soon()).await?;
                     assert!(!plans.is_empty());
-                    for plan in plans.iter().filter(|plan| !plan.statement.is_empty()) {
-                        check(plan)?;
-                    }
+                    plans.iter().try_for_each(check)?;
                 }
             }
         }

@@ -111,7 +111,7 @@ fn what_is_not_of_the_subset_is_refused_where_it_stands() {
         assert_eq!(fault.position, position, "{filter}: {fault}");
         assert!(fault.expected.contains(expected), "{filter}: {fault}");
     }
-    let many = vec!["id != 1"; 11].join(" AND ");
+    let many = ["id != 1"; 11].join(" AND ");
     assert_eq!(Filter::parse(&many).unwrap_err().position, 121);
     assert_eq!(Filter::parse(&" ".repeat(1001)).unwrap_err().position, 1001);
 }

@@ -34,6 +34,8 @@ pub struct Plan {
     pub statement: String,
     /// What it does, a step a line.
     pub steps: String,
+    /// How many products it reads at most.
+    pub limit: usize,
 }
 
 /// What is wanted of the products.
@@ -82,7 +84,7 @@ impl Reading<'_> {
                     explain.build_query_scalar().fetch_all(&mut **connection).await?
                 }
             };
-            plans.push(Plan { statement, steps: steps.join("\n") });
+            plans.push(Plan { statement, steps: steps.join("\n"), limit: self.limit });
         }
         Ok(plans)
     }
@@ -98,9 +100,15 @@ impl Reading<'_> {
             Wanted::All => concat!("SELECT ", product_columns!(), " FROM products WHERE "),
             Wanted::Number => "SELECT COUNT(*) FROM (SELECT id FROM products WHERE ",
         });
-        sql.push(match self.set {
-            Set::Live => "delete_time IS NULL",
-            Set::Deleted => "delete_time IS NOT NULL",
+        sql.push(match (self.set, self.by) {
+            (Set::Live, _) => "delete_time IS NULL",
+            // The words of the index: only that of the order fits them.
+            (Set::Deleted, By::Id) => "COALESCE(delete_time, -1) >= 0",
+            (Set::Deleted, By::Name) => "COALESCE(delete_time, -2) >= 0",
+            (Set::Deleted, By::Category) => "COALESCE(delete_time, -3) >= 0",
+            (Set::Deleted, By::Sku) => "COALESCE(delete_time, -4) >= 0",
+            (Set::Deleted, By::CreateTime) => "COALESCE(delete_time, -5) >= 0",
+            (Set::Deleted, By::UpdateTime) => "COALESCE(delete_time, -6) >= 0",
         });
         let ends = [(&self.range.lower, ">"), (&self.range.upper, "<")];
         for (place, sign) in ends {
