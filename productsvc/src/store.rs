@@ -69,6 +69,7 @@ pub use crate::store::imports::Beginning;
 pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
+pub use crate::store::search::Prefixed;
 pub use crate::store::search::filling::Additions;
 
 /// How long counting may wait for who writes, and take.

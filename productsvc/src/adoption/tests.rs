@@ -75,7 +75,7 @@ fn a_number_finds_room_behind_a_sku_of_any_length() {
 
     let (fates, _) = adopt(duplicates(Duplicates::Rename), &[row(1, "a", &long), row(2, "b", &long)]);
 
-    assert_eq!(skus(&fates), [long.clone(), format!("{}-2", "é".repeat(62))]);
+    assert_eq!(skus(&fates), [long, format!("{}-2", "é".repeat(62))]);
 }
 
 #[test]

@@ -64,6 +64,15 @@ enum Way {
     Backwards,
 }
 
+/// A part of a walk: one tier, from a place on, until so many are found.
+#[derive(Debug, Clone, Copy)]
+struct Stretch<'a> {
+    tier: Tier,
+    way: Way,
+    from: Option<&'a Place>,
+    wanted: usize,
+}
+
 /// How a walk ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
@@ -171,10 +180,11 @@ impl Walk<'_> {
         let mut hits = Vec::new();
         for tier in tiers {
             let from = from.filter(|from| from.tier == tier);
+            let stretch = Stretch { tier, way, from, wanted };
             let end = match tier {
                 Tier::SkuExact => self.exact(from, &mut hits).await?,
-                Tier::SkuPrefix | Tier::NamePrefix => self.prefixed(tier, way, from, wanted, &mut hits).await?,
-                Tier::Words | Tier::Substring => self.in_blocks(tier, way, from, wanted, &mut hits).await?,
+                Tier::SkuPrefix | Tier::NamePrefix => self.prefixed(stretch, &mut hits).await?,
+                Tier::Words | Tier::Substring => self.in_blocks(stretch, &mut hits).await?,
             };
             match end {
                 End::Reached if hits.len() >= wanted => return Ok((hits, End::Full)),

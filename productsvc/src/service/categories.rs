@@ -64,7 +64,7 @@ pub(super) async fn rename(
         (_, preview) => preview?,
     };
     let total = preview.total;
-    let _ = tell.try_send(Ok(first(preview))).is_ok();
+    drop(tell.try_send(Ok(first(preview))));
     if !validate_only {
         let running = Running { store: store.clone(), rename, key, total, tell, named };
         mesh::spawn("category rename", running.run(stopping));
@@ -76,7 +76,7 @@ pub(super) async fn rename(
 fn ended(tell: mpsc::Sender<Result<RenameCategoryResponse, Status>>, told: Told, renamed: i64) -> Told {
     let done = RenameCategoryResponse { total: renamed, renamed, done: true, ..Default::default() };
     // There is room: it is the first message.
-    let _ = tell.try_send(Ok(done)).is_ok();
+    drop(tell.try_send(Ok(done)));
     told
 }
 
@@ -109,7 +109,7 @@ impl Running {
         if let Err(error) = ended {
             warn!("could not rename {} to its end: {error}", self.named);
             // Whoever asked may be gone.
-            let _ = self.tell.send(Err(error.into())).await.is_ok();
+            drop(self.tell.send(Err(error.into())).await);
         }
     }
 
@@ -131,6 +131,6 @@ impl Running {
     async fn tell(&self, renamed: i64, done: bool) {
         let total = self.total;
         let message = RenameCategoryResponse { total, renamed, done, ..Default::default() };
-        let _ = self.tell.send(Ok(message)).await.is_ok();
+        drop(self.tell.send(Ok(message)).await);
     }
 }

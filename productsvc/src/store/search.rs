@@ -45,16 +45,8 @@ impl ProductStore {
     }
 
     /// Products whose SKU or name begins with a key, by that, on one side of a place.
-    pub async fn prefixed(
-        &self,
-        by: By,
-        prefix: &str,
-        place: Option<(&str, i64)>,
-        backwards: bool,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Vec<Product>, Error> {
-        self.database.read(&FindPrefixed { by, prefix, place, backwards, limit }, deadline).await
+    pub async fn prefixed(&self, prefixed: &Prefixed<'_>, deadline: Instant) -> Result<Vec<Product>, Error> {
+        self.database.read(prefixed, deadline).await
     }
 
     /// What products say that are not deleted, behind an id and before another one.
@@ -189,15 +181,22 @@ impl Work for FindLive<'_> {
     }
 }
 
-pub(super) struct FindPrefixed<'a> {
-    pub(super) by: By,
-    pub(super) prefix: &'a str,
-    pub(super) place: Option<(&'a str, i64)>,
-    pub(super) backwards: bool,
-    pub(super) limit: usize,
+/// Products whose SKU or name begins with a key, by that.
+#[derive(Debug, Clone, Copy)]
+pub struct Prefixed<'a> {
+    /// SKU or name.
+    pub by: By,
+    /// What it begins with.
+    pub prefix: &'a str,
+    /// On one side of this key and id.
+    pub place: Option<(&'a str, i64)>,
+    /// Whether those before it are meant, the nearest first.
+    pub backwards: bool,
+    /// At most so many.
+    pub limit: usize,
 }
 
-impl FindPrefixed<'_> {
+impl Prefixed<'_> {
     /// One of eight texts: each is prepared once.
     pub(super) fn statement<DB: sqlx::Database>(&self) -> QueryBuilder<DB>
     where
@@ -242,7 +241,7 @@ impl FindPrefixed<'_> {
     }
 }
 
-impl Work for FindPrefixed<'_> {
+impl Work for Prefixed<'_> {
     type Answer = Vec<Product>;
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<Product>, Failure> {

@@ -14,7 +14,7 @@ use crate::store::postgres;
 /// How long a statement waits for who writes; readers hardly ever do.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// SQLITE_ERROR and undefined_table.
+/// `SQLITE_ERROR` and `undefined_table`.
 const NO_SUCH_TABLE: [&str; 2] = ["1", "42P01"];
 
 /// A connection of its own to a database that someone may serve meanwhile.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::error::Error;
 use crate::search::Tier;
-use crate::search::finder::{End, Hit, Walk, Way};
+use crate::search::finder::{End, Hit, Stretch, Walk, Way};
 use crate::search::grams::{Alternatives, Plan};
 use crate::search::place::Place;
 use crate::search::postings::{Postings, block};
@@ -68,14 +68,8 @@ impl Blocks {
 
 impl Walk<'_> {
     /// Products whose words fit that well.
-    pub(super) async fn in_blocks(
-        &mut self,
-        tier: Tier,
-        way: Way,
-        from: Option<&Place>,
-        wanted: usize,
-        hits: &mut Vec<Hit>,
-    ) -> Result<End, Error> {
+    pub(super) async fn in_blocks(&mut self, stretch: Stretch<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
+        let Stretch { tier, way, from, wanted } = stretch;
         let from = from.map(|place| place.id);
         let blocks = self.blocks.way(way, from);
         let (mut window, mut read) = (1, 0);

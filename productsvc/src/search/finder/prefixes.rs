@@ -3,8 +3,9 @@
 use crate::error::Error;
 use crate::order::By;
 use crate::search::Tier;
-use crate::search::finder::{End, Hit, Walk, Way};
+use crate::search::finder::{End, Hit, Stretch, Walk, Way};
 use crate::search::place::Place;
+use crate::store::Prefixed;
 
 /// Products that are read at once at least: those of a better tier are left out.
 const PIECE: usize = 64;
@@ -23,14 +24,8 @@ impl Walk<'_> {
     }
 
     /// Products whose SKU or name begins with the query, by that.
-    pub(super) async fn prefixed(
-        &self,
-        tier: Tier,
-        way: Way,
-        from: Option<&Place>,
-        wanted: usize,
-        hits: &mut Vec<Hit>,
-    ) -> Result<End, Error> {
+    pub(super) async fn prefixed(&self, stretch: Stretch<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
+        let Stretch { tier, way, from, wanted } = stretch;
         let by = if tier == Tier::SkuPrefix { By::Sku } else { By::Name };
         let mut place = from.cloned();
         if place.as_ref().is_some_and(|place| !place.key.starts_with(self.query.key())) {
@@ -39,8 +34,9 @@ impl Walk<'_> {
         loop {
             let limit = (wanted - hits.len()).max(PIECE);
             let after = place.as_ref().map(|place| (place.key.as_str(), place.id));
-            let piece =
-                self.store.prefixed(by, self.query.key(), after, way == Way::Backwards, limit, self.deadline).await?;
+            let backwards = way == Way::Backwards;
+            let prefixed = Prefixed { by, prefix: self.query.key(), place: after, backwards, limit };
+            let piece = self.store.prefixed(&prefixed, self.deadline).await?;
             let is_last = piece.len() < limit;
             for product in piece {
                 place = Some(Place::of(&product, tier));

@@ -103,9 +103,9 @@ impl Work for Add<'_> {
             let mut grown: Vec<(i32, Vec<u8>)> = Vec::with_capacity(grams.len());
             for gram in grams {
                 let mut list = lists.remove(gram).unwrap_or_default();
-                let ids = self.additions.get(gram).into_iter().flatten();
-                // Not `any`, which would stop at the first.
-                if ids.fold(false, |grown, id| list.insert(*id) || grown) {
+                let before = list.len();
+                self.additions.get(gram).into_iter().flatten().for_each(|id| _ = list.insert(*id));
+                if list.len() > before {
                     grown.push((*gram, list.encode()));
                 }
             }

@@ -207,14 +207,14 @@ async fn a_typo_is_told_what_would_be_found() {
 #[tokio::test]
 async fn beginnings_are_ranges_of_an_index() {
     use crate::order::By;
-    use crate::store::search::FindPrefixed;
+    use crate::store::Prefixed;
 
     let it = fixture().await;
     let Database::Sqlite(file) = &it.store.database else { panic!("not SQLite") };
     let mut reader = file.reader().await.unwrap();
     for by in [By::Sku, By::Name] {
         for (place, backwards) in [(None, false), (Some(("s-1", 7)), false), (None, true), (Some(("s-1", 7)), true)] {
-            let find = FindPrefixed { by, prefix: "s", place, backwards, limit: 50 };
+            let find = Prefixed { by, prefix: "s", place, backwards, limit: 50 };
             let explain = format!("EXPLAIN QUERY PLAN {}", find.statement::<sqlx::Sqlite>().sql().as_str());
             let plan: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *reader).await.unwrap();
