@@ -92,6 +92,17 @@ async fn the_tree_is_counted_and_a_rename_is_told_done_once_and_in_the_history()
         let reused = RenameCategoryRequest { to: "Elsewhere".to_owned(), ..wanted };
         assert_eq!(why(&rename(shop, &reused).await.expect_err("another request")).1, "REQUEST_ID_REUSED");
 
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rename_or_a_list_that_cannot_be_is_refused() -> anyhow::Result<()> {
+    everywhere(async |shop| {
+        shop.add("Thing", "T-1").await?;
+        let paint = proto::products::CreateProductRequest { category: "Paint".to_owned(), ..draft("Tin", "P-1") };
+        shop.create(paint).await?;
         for (from, to, code, reason) in [
             ("Nowhere", "Tools", Code::NotFound, "CATEGORY_NOT_FOUND"),
             ("Tools", "Tools/Old", Code::InvalidArgument, "INVALID_FIELD"),
