@@ -1,7 +1,7 @@
 //! A search, from what the tail and the index propose to pages of results.
 //!
 //! Tier by tier, until the page is full or the time is up: SKUs and names by ranges of
-//! their own indexes, words and what they contain by [`blocks`].
+//! their own indexes, words and what they contain by blocks of ids.
 
 mod blocks;
 mod prefixes;
