@@ -9,6 +9,7 @@ mod clock;
 mod file;
 mod imports;
 mod products;
+mod search;
 mod versions;
 
 use crate::error::Error;
@@ -41,10 +42,12 @@ enum Check {
     Versions,
     Changes,
     Imports,
+    Search,
 }
 
 impl Check {
-    const ALL: [Self; 6] = [Self::File, Self::Clock, Self::Products, Self::Versions, Self::Changes, Self::Imports];
+    const ALL: [Self; 7] =
+        [Self::File, Self::Clock, Self::Products, Self::Versions, Self::Changes, Self::Imports, Self::Search];
 
     /// What it is called, and the table whose rows it goes through.
     fn subject(self) -> (&'static str, Option<&'static str>) {
@@ -55,6 +58,7 @@ impl Check {
             Self::Versions => ("versions", Some("product_versions")),
             Self::Changes => ("changes", Some("product_changes")),
             Self::Imports => ("imports", Some("import_jobs")),
+            Self::Search => ("the search index", Some("products")),
         }
     }
 
@@ -66,6 +70,7 @@ impl Check {
             Self::Versions => versions::check(on, findings).await,
             Self::Changes => changes::check(on, findings).await,
             Self::Imports => imports::check(on, findings).await,
+            Self::Search => search::check(on, findings).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::*;
+use crate::indexer;
 use crate::store::connection::Connection;
 use crate::store::snapshot::Snapshot;
 
@@ -111,6 +112,24 @@ async fn each_damage_is_told_with_its_ids() {
         let findings = found(&fixture.url).await;
         assert!(findings.iter().any(|finding| finding.contains(told)), "{sql}: {findings:?}");
     }
+}
+
+#[tokio::test]
+async fn a_product_that_is_not_on_its_lists_is_told() {
+    let fixture = shop().await;
+    damage(&fixture, "DELETE FROM search_postings").await;
+    assert_eq!(found(&fixture.url).await, Vec::<String>::new(), "what waits for the index need not be in it");
+    indexer::fill(&fixture.store, fixture.store.search_state(soon()).await.unwrap()).await.unwrap();
+    assert_eq!(found(&fixture.url).await, Vec::<String>::new());
+
+    damage(&fixture, "DELETE FROM search_postings WHERE gram = (SELECT MIN(gram) FROM search_postings)").await;
+
+    let findings = found(&fixture.url).await;
+    assert!(!findings.is_empty(), "nobody was on the list");
+    assert!(findings.iter().all(|finding| finding.ends_with("is not found by all that it says")), "{findings:?}");
+
+    damage(&fixture, "UPDATE search_postings SET ids = x'ff'").await;
+    assert!(found(&fixture.url).await.iter().any(|finding| finding.contains("is damaged")));
 }
 
 #[tokio::test]
