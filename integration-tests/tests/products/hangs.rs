@@ -5,8 +5,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use harness::system::{Options, Role, System};
 use harness::eventually::eventually_within;
+use harness::system::{Options, Role, System};
 use harness::{eventually, health, postgres};
 use proto::products::product_service_client::ProductServiceClient;
 use rustix::process::Signal;
