@@ -256,12 +256,14 @@ pub async fn check(url: &str, tell: &mut (dyn FnMut(&str) + Send), progress: &Pr
     checks::check(url, tell, progress).await
 }
 
-/// Counts anew how many products of the database behind a URL are not deleted.
+/// Counts anew what the database behind a URL counts: products that are not deleted, and those of each category.
 pub async fn recount(url: &str) -> Result<(), CheckError> {
     let database = Database::open(url).await?;
     let counted = database.write(&checks::Recount, Instant::now() + PATIENCE).await;
     database.close().await;
-    counted.map_err(CheckError::Count)
+    counted.map_err(CheckError::Count)?;
+    ProductStore::open(url).await?.close().await;
+    Ok(())
 }
 
 /// How the pieces of an import are stored.

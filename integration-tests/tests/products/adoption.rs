@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use harness::system::{Options, Role, System};
 use harness::{catalogue, eventually, postgres};
-use proto::products::{ChangeKind, GetProductRequest, ListProductVersionsRequest, Product};
+use proto::products::{ChangeKind, GetProductRequest, ListProductVersionsRequest, Product, SearchProductsRequest};
 
 use crate::products::keeping::{ask, keep};
 use crate::products::shop::draft;
@@ -72,6 +72,15 @@ async fn the_first_rundoo_s_products_keep_their_ids_times_and_versions() -> anyh
     let versions = system.products().list_product_versions(request).await?.into_inner().versions;
     assert_eq!(versions.len(), 1, "{versions:?}");
     assert_eq!(versions[0].kind(), ChangeKind::Unspecified, "it is older than the history");
+
+    let found = eventually("it is found", async || {
+        let request = SearchProductsRequest { query: "sauvignon".to_owned(), ..Default::default() };
+        let found = system.products().search_products(request).await?.into_inner();
+        anyhow::ensure!(!found.truncated && !found.results.is_empty(), "{found:?}");
+        Ok(found)
+    })
+    .await;
+    assert_eq!(found.results.len(), 1, "{found:?}");
 
     let next = system.products().create_product(draft("Claw hammer", "HAM-1")).await?.into_inner();
     assert_eq!(next.product.context("no product")?.id, 5, "the id of what was deleted is not given again");
@@ -190,11 +199,11 @@ async fn an_adoption_that_is_killed_has_done_nothing() -> anyhow::Result<()> {
         })
         .await;
     };
-    connections("state = 'idle in transaction'", "1").await;
+    connections("state = 'idle in transaction' AND application_name = 'psql'", "1").await;
 
     system.launch(Role::Registry).await?;
     let starting = system.program(Role::Products(0)).start()?;
-    connections("wait_event_type = 'Lock'", "1").await;
+    connections("wait_event_type = 'Lock' AND application_name = 'productsvc'", "1").await;
     starting.kill().await?;
     reader.kill()?;
     reader.wait()?;

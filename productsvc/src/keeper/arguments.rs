@@ -72,7 +72,7 @@ pub struct BackupArguments {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Exit code: 0 the catalogue is sound, 2 something was found, 1 it could not be checked.")]
 pub struct CheckArguments {
-    /// Before, count anew what is counted: how many products are not deleted
+    /// Before, count anew what is counted: the products that are not deleted, in all and by category
     #[arg(long)]
     pub repair: bool,
 

@@ -11,6 +11,7 @@ use crate::adoption::{Adoption, Fate, OldRow, Report, Resolution};
 use crate::store::books;
 use crate::store::connection::Connection;
 use crate::store::failure::Failure;
+use crate::store::tables::rebuild;
 use crate::version::Author;
 
 /// Rows that are adopted at a time.
@@ -109,6 +110,8 @@ pub(super) async fn adopt(
         return Err(crate::error::Error::Internal(problem).into());
     }
     go_on_with_ids(connection).await?;
+    // There are no changes to tell others of what is there now.
+    rebuild(&mut Connection::Postgres(connection)).await?;
     sqlx::query(ANALYZE).execute(connection).await?;
     Ok(adoption.report())
 }

@@ -4,11 +4,13 @@
 //! a catalogue of any size takes the same memory. A new check is a file below this one, and a
 //! case of [`Check`].
 
+mod categories;
 mod changes;
 mod clock;
 mod file;
 mod imports;
 mod products;
+mod search;
 mod versions;
 
 use crate::error::Error;
@@ -41,10 +43,21 @@ enum Check {
     Versions,
     Changes,
     Imports,
+    Categories,
+    Search,
 }
 
 impl Check {
-    const ALL: [Self; 6] = [Self::File, Self::Clock, Self::Products, Self::Versions, Self::Changes, Self::Imports];
+    const ALL: [Self; 8] = [
+        Self::File,
+        Self::Clock,
+        Self::Products,
+        Self::Versions,
+        Self::Changes,
+        Self::Imports,
+        Self::Categories,
+        Self::Search,
+    ];
 
     /// What it is called, and the table whose rows it goes through.
     fn subject(self) -> (&'static str, Option<&'static str>) {
@@ -55,6 +68,8 @@ impl Check {
             Self::Versions => ("versions", Some("product_versions")),
             Self::Changes => ("changes", Some("product_changes")),
             Self::Imports => ("imports", Some("import_jobs")),
+            Self::Categories => ("categories", None),
+            Self::Search => ("the search index", Some("products")),
         }
     }
 
@@ -66,6 +81,8 @@ impl Check {
             Self::Versions => versions::check(on, findings).await,
             Self::Changes => changes::check(on, findings).await,
             Self::Imports => imports::check(on, findings).await,
+            Self::Categories => categories::check(on, findings).await,
+            Self::Search => search::check(on, findings).await,
         }
     }
 }
@@ -113,7 +130,7 @@ pub(super) async fn check(
     Ok(findings.count)
 }
 
-/// Counts anew what the catalogue counts.
+/// Counts anew how many products there are, and has the categories counted anew at the next opening.
 pub(super) struct Recount;
 
 impl Work for Recount {
@@ -121,7 +138,7 @@ impl Work for Recount {
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<(), Failure> {
         const COUNT: &str = "UPDATE catalogue
-            SET live_products = (SELECT COUNT(*) FROM products WHERE delete_time IS NULL)
+            SET live_products = (SELECT COUNT(*) FROM products WHERE delete_time IS NULL), categories_counted = 0
             WHERE id = 1";
 
         let _taken = books::open(super::now(), on).await?;

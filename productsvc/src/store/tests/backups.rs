@@ -80,6 +80,8 @@ async fn a_backup_is_restored_into_a_new_catalogue_only() {
     assert!(matches!(used, BackupError::NotNew), "{used}");
     let restored = ProductStore::open(&new).await.unwrap();
     assert_eq!(restored.find(product.id, soon()).await.unwrap(), product);
+    let state = restored.search_state(soon()).await.unwrap();
+    assert_eq!((state.indexed_sequence, state.built_from), (1, 1), "the search index is to be built");
     restored.close().await;
 }
 

@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::*;
+use crate::indexer;
 use crate::store::connection::Connection;
 use crate::store::snapshot::Snapshot;
 
@@ -81,6 +82,11 @@ async fn each_damage_is_told_with_its_ids() {
             "catalogue: the last sequence is 9, but that of the last change is 6",
         ),
         ("UPDATE catalogue SET live_products = 7", "catalogue: it counts 7 products that are not deleted, there are 2"),
+        (
+            "UPDATE categories SET direct_products = 9",
+            "the category \"Tools/Hand\" counts 9 products in it and 2 with those below; there are 2 and 2",
+        ),
+        ("DELETE FROM categories", "the category \"Tools\" is not counted; it has 2 products"),
         ("DELETE FROM catalogue", "the table catalogue has 0 rows"),
         ("DELETE FROM product_changes WHERE sequence = 3", "nothing is kept between the sequences 2 and 4"),
         ("UPDATE product_changes SET change_kind = 77 WHERE sequence = 3", "change 3: nothing is called 77"),
@@ -114,6 +120,24 @@ async fn each_damage_is_told_with_its_ids() {
 }
 
 #[tokio::test]
+async fn a_product_that_is_not_on_its_lists_is_told() {
+    let fixture = shop().await;
+    damage(&fixture, "DELETE FROM search_postings").await;
+    assert_eq!(found(&fixture.url).await, Vec::<String>::new(), "what waits for the index need not be in it");
+    indexer::fill(&fixture.store, fixture.store.search_state(soon()).await.unwrap()).await.unwrap();
+    assert_eq!(found(&fixture.url).await, Vec::<String>::new());
+
+    damage(&fixture, "DELETE FROM search_postings WHERE gram = (SELECT MIN(gram) FROM search_postings)").await;
+
+    let findings = found(&fixture.url).await;
+    assert!(!findings.is_empty(), "nobody was on the list");
+    assert!(findings.iter().all(|finding| finding.ends_with("is not found by all that it says")), "{findings:?}");
+
+    damage(&fixture, "UPDATE search_postings SET ids = x'ff'").await;
+    assert!(found(&fixture.url).await.iter().any(|finding| finding.contains("is damaged")));
+}
+
+#[tokio::test]
 async fn a_page_that_was_overwritten_is_told() {
     let fixture = shop().await;
     fixture.store.close().await;
@@ -133,7 +157,7 @@ async fn a_page_that_was_overwritten_is_told() {
 #[tokio::test]
 async fn what_is_counted_is_counted_anew() {
     let fixture = shop().await;
-    damage(&fixture, "UPDATE catalogue SET live_products = 7").await;
+    damage(&fixture, "UPDATE catalogue SET live_products = 7; UPDATE categories SET total_products = 4").await;
 
     recount(&fixture.url).await.unwrap();
 
