@@ -53,7 +53,7 @@ impl Category {
         let depth = levels(from.as_str()).count();
         let mut rest = levels(path);
         let begin: Vec<&str> = rest.by_ref().take(depth).collect();
-        if fold(&begin.join("/")) != from.key() {
+        if key(&begin.join("/")) != from.key() {
             return None;
         }
         Some(std::iter::once(to.as_str()).chain(rest).collect::<Vec<_>>().join("/"))
@@ -61,7 +61,7 @@ impl Category {
 
     /// Whether it is `other`, or below it.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.key().strip_prefix(other.key()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        is_within(self.key(), other.key())
     }
 }
 
@@ -115,6 +115,16 @@ impl Deltas {
     pub fn changes(self) -> impl Iterator<Item = (String, Delta)> {
         self.0.into_iter().filter(|(_, delta)| delta.direct != 0 || delta.total != 0)
     }
+}
+
+/// The key of a path, cleaned level by level.
+pub fn key(path: &str) -> String {
+    fold(&levels(path).collect::<Vec<_>>().join("/"))
+}
+
+/// Whether the key of a path is another one, or below it.
+pub fn is_within(key: &str, other: &str) -> bool {
+    key.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The key of the category that one is below; none for the first level.

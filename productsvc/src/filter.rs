@@ -12,9 +12,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::category::is_within;
 use crate::order::{By, Place, Value};
 use crate::product::Product;
-use crate::range::{Range, behind_prefix};
+use crate::range::Range;
 use crate::text::fold;
 
 pub use crate::filter::parser::FilterFault;
@@ -208,10 +209,7 @@ impl Restriction {
             }
             Test::Text(relation, key) => relation.holds(self.key(product).as_str(), key),
             Test::Prefix(prefix, begins) => self.key(product).starts_with(prefix) == (*begins == Begins::So),
-            Test::Within(category) => {
-                let key = self.key(product);
-                key.strip_prefix(category.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            Test::Within(category) => is_within(&self.key(product), category),
             Test::Is(deleted) => product.delete_time.is_some() == *deleted,
         }
     }
@@ -245,19 +243,8 @@ impl Restriction {
                     (Place::before(Value::Text(key.clone())), Place::behind(Value::Text(key.clone())));
                 between(range, *relation, [before.clone(), behind.clone()], [before, behind]);
             }
-            Test::Prefix(prefix, Begins::So) => {
-                range.above(Place::before(Value::Text(prefix.clone())));
-                if let Some(next) = behind_prefix(prefix) {
-                    range.below(Place::before(Value::Text(next)));
-                }
-            }
-            Test::Within(category) => {
-                // Some others lie between a category and what is below it: `paint`, `paint & glue`, `paint/interior`.
-                range.above(Place::before(Value::Text(category.clone())));
-                if let Some(next) = behind_prefix(&format!("{category}/")) {
-                    range.below(Place::before(Value::Text(next)));
-                }
-            }
+            Test::Prefix(prefix, Begins::So) => range.beginning_with(prefix),
+            Test::Within(category) => range.within(category),
             Test::Prefix(_, Begins::Otherwise) | Test::Is(_) => {}
         }
     }

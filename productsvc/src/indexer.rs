@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::error::Error;
 use crate::search::fold::Searchable;
 use crate::search::grams::grams;
-use crate::search::postings::{BLOCK_BITS, block};
+use crate::search::postings::{block, first};
 use crate::search::suggest;
 use crate::search::tail::State;
 use crate::store::{Additions, ProductStore};
@@ -75,7 +75,13 @@ impl Indexer {
 /// Adds the next changes to the index.
 pub async fn fill(products: &ProductStore, state: State) -> Result<(), Error> {
     let recent = products.recent(state.indexed_sequence, MOST, late()).await?;
-    let Some(last) = recent.last().map(|recent| recent.sequence) else { return Ok(()) };
+    let Some(last) = recent.last().map(|recent| recent.sequence) else {
+        let (from, to) = (state.indexed_sequence, state.last_sequence);
+        if from == to {
+            return Ok(());
+        }
+        return Err(Error::Internal(format!("the changes between the sequences {from} and {to} are gone")));
+    };
     // A product as it is now, however often it changed.
     let texts: BTreeMap<i64, Searchable> =
         recent.into_iter().filter_map(|recent| Some((recent.product_id, recent.texts?))).collect();
@@ -91,7 +97,7 @@ pub async fn fill(products: &ProductStore, state: State) -> Result<(), Error> {
 /// Builds the next block that the index does not have: what is older than it.
 pub async fn build(products: &ProductStore, state: State) -> Result<(), Error> {
     let next = state.built_from - 1;
-    let (mut after, end) = ((next << BLOCK_BITS) - 1, (next + 1) << BLOCK_BITS);
+    let (mut after, end) = (first(next) - 1, first(next + 1));
     loop {
         let piece = products.texts(after, end, MOST / 2, late()).await?;
         let Some(last) = piece.last().map(|(id, _)| *id) else { break };

@@ -1,6 +1,6 @@
 //! Ranges of an order: what is read of an index.
 
-use crate::order::{Order, Place};
+use crate::order::{Order, Place, Value};
 use crate::page::Cursor;
 
 /// The places between two, without these. An end that is none is open.
@@ -25,6 +25,23 @@ impl Range {
             Some(upper) => upper.min(place),
             None => place,
         });
+    }
+
+    /// Leaves out what does not begin with a text.
+    pub fn beginning_with(&mut self, prefix: &str) {
+        self.above(Place::before(Value::Text(prefix.to_owned())));
+        if let Some(next) = behind_prefix(prefix) {
+            self.below(Place::before(Value::Text(next)));
+        }
+    }
+
+    /// Leaves out what is neither a category nor below it. Some others lie between these:
+    /// `paint`, `paint & glue`, `paint/interior`.
+    pub fn within(&mut self, category_key: &str) {
+        self.above(Place::before(Value::Text(category_key.to_owned())));
+        if let Some(next) = behind_prefix(&format!("{category_key}/")) {
+            self.below(Place::before(Value::Text(next)));
+        }
     }
 
     /// Leaves out what is not on the side of an order that a cursor leads to.
@@ -73,7 +90,7 @@ pub fn behind_prefix(prefix: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::{By, Value};
+    use crate::order::By;
 
     fn place(id: i64) -> Place {
         Place { value: Value::Text("saw".to_owned()), id }

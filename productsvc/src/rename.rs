@@ -9,13 +9,18 @@ use tokio::time::Instant;
 
 use crate::category::Category;
 use crate::error::Error;
+use crate::order::{By, Order};
 use crate::product::Product;
+use crate::range::Range;
 use crate::store::{Below, ProductStore};
 use crate::version::Author;
 use crate::write::{Change, Step, Write};
 
 /// Products that are renamed in one transaction.
 const PIECE: usize = 500;
+
+/// What renamed products are read by.
+const BY_CATEGORY: Order = Order { by: By::Category, descending: false };
 
 /// Categories that are read at once.
 const CATEGORIES: usize = 1_000;
@@ -36,8 +41,8 @@ pub struct Rename {
     from: Category,
     to: Category,
     author: Author,
-    /// Behind which place in the order of categories nothing was looked at yet.
-    after: Option<(String, i64)>,
+    /// The part of the order of categories that nothing was looked at yet of.
+    rest: Range,
 }
 
 /// What a rename is about.
@@ -60,7 +65,9 @@ impl Rename {
         if to.is_within(&from) && to.key() != from.key() {
             return Err(Error::invalid("to", format!("must not be below {}", from.as_str())));
         }
-        Ok(Self { store, from, to, author, after: None })
+        let mut rest = Range::default();
+        rest.within(from.key());
+        Ok(Self { store, from, to, author, rest })
     }
 
     /// What would be renamed. Refused when there is nothing, or a path would be too long.
@@ -83,7 +90,7 @@ impl Rename {
             }
         }
         let merges = self.to.key() != self.from.key() && self.store.category(&self.to, deadline).await?.is_some();
-        let products = self.store.within(&self.from, None, PIECE, deadline).await?;
+        let products = self.store.in_range(BY_CATEGORY, &self.rest, PIECE, deadline).await?;
         let moved = |product: Product| {
             let category = Category::moved(&product.category, &self.from, &self.to)?;
             Some((product, category))
@@ -97,9 +104,9 @@ impl Rename {
         let mut conflicts = 0;
         loop {
             let deadline = Instant::now() + PATIENCE;
-            let after = self.after.as_ref().map(|(key, id)| (key.as_str(), *id));
-            let products = self.store.within(&self.from, after, PIECE, deadline).await?;
-            let Some(last) = products.last().map(|last| (crate::text::fold(&last.category), last.id)) else {
+            let products = self.store.in_range(BY_CATEGORY, &self.rest, PIECE, deadline).await?;
+            let Some(last) = products.last().map(|last| BY_CATEGORY.place(last)) else {
+                self.respell(deadline).await?;
                 return Ok(None);
             };
             let steps: Vec<Step> = products.iter().filter_map(|product| self.step(product)).collect();
@@ -107,7 +114,7 @@ impl Rename {
             let write = Write { author: self.author.clone(), steps, validate_only: false };
             match self.write(write, deadline).await {
                 Ok(()) => {
-                    self.after = Some(last);
+                    self.rest.above(last);
                     return Ok(Some(renamed));
                 }
                 // Someone else changed one of them since it was read.
@@ -123,6 +130,14 @@ impl Rename {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Shows the category as it is spelled now, where only that is what changed.
+    async fn respell(&self, deadline: Instant) -> Result<(), Error> {
+        if self.to.key() != self.from.key() {
+            return Ok(());
+        }
+        self.store.respell(&self.from, &self.to, deadline).await
     }
 
     async fn write(&self, write: Write, deadline: Instant) -> Result<(), Error> {

@@ -14,7 +14,7 @@ pub mod tail;
 
 use crate::product::Product;
 use crate::search::fold::{Folded, Searchable};
-use crate::search::grams::{Part, Plan, parts};
+use crate::search::grams::{GramQuery, Part, parts};
 use crate::text::Text;
 
 /// Which text is searched.
@@ -71,7 +71,7 @@ pub struct Query {
 
 /// Where a query is found in a product: bytes of one of its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
+pub struct Highlight {
     /// In which of its texts.
     pub part: Part,
     /// The first byte.
@@ -83,7 +83,9 @@ pub struct Range {
 impl Query {
     /// Of what someone typed.
     pub fn new(field: Field, text: &Text<200>) -> Self {
-        let words = fold::fold(text.as_str()).text.split(' ').map(str::to_owned).collect();
+        // Accents alone fold to nothing.
+        let folded = fold::fold(text.as_str()).text;
+        let words = folded.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
         Self { field, key: text.key().to_owned(), words }
     }
 
@@ -103,8 +105,8 @@ impl Query {
     }
 
     /// The grams of what fits.
-    pub fn plan(&self) -> Plan {
-        Plan::new(&self.words, self.field.parts())
+    pub fn sought(&self) -> GramQuery {
+        GramQuery::new(&self.words, self.field.parts())
     }
 
     /// The tiers that can have results.
@@ -139,6 +141,9 @@ impl Query {
 
     /// How well a product's words fit.
     pub fn words_tier(&self, product: &Searchable) -> Option<Tier> {
+        if self.words.is_empty() {
+            return None;
+        }
         let mut tier = Tier::Words;
         for word in &self.words {
             let best = self.field.parts().iter().filter_map(|part| best(text(product, *part), word)).min()?;
@@ -148,8 +153,8 @@ impl Query {
     }
 
     /// Where the words are in a product, in the order of the texts; what overlaps is one.
-    pub fn ranges(&self, product: &Product) -> Vec<Range> {
-        let mut ranges = Vec::new();
+    pub fn highlights(&self, product: &Product) -> Vec<Highlight> {
+        let mut highlights = Vec::new();
         for part in self.field.parts() {
             let text = match part {
                 Part::Name => &product.name,
@@ -167,9 +172,9 @@ impl Query {
                     _ => merged.push((begin, end)),
                 }
             }
-            ranges.extend(merged.into_iter().map(|(begin, end)| Range { part: *part, begin, end }));
+            highlights.extend(merged.into_iter().map(|(begin, end)| Highlight { part: *part, begin, end }));
         }
-        ranges
+        highlights
     }
 }
 
@@ -272,6 +277,7 @@ mod tests {
         assert_eq!(query(Field::Name, "claw").tier(&hammer), Some(Tier::NamePrefix));
         assert_eq!(query(Field::Category, "hand").tier(&hammer), Some(Tier::Words));
         assert_eq!(query(Field::Sku, "100").tier(&hammer), Some(Tier::Words));
+        assert_eq!(query(Field::Any, "\u{301}").tier(&hammer), None, "it folds to nothing");
         let deleted = Product { delete_time: Some(Timestamp::UNIX_EPOCH), ..hammer };
         assert_eq!(query(Field::Any, "hammer").tier(&deleted), None);
     }
@@ -292,9 +298,9 @@ mod tests {
                 fitting += 1;
                 let grams = grams::grams(&searchable);
                 let has = |any: &Vec<i32>| any.iter().any(|gram| grams.contains(gram));
-                assert!(query.plan().containing.iter().all(has), "{name:?} {sku:?} {text:?}");
+                assert!(query.sought().containing.iter().all(has), "{name:?} {sku:?} {text:?}");
                 if query.words_tier(&searchable) == Some(Tier::Words) {
-                    assert!(query.plan().beginning.iter().all(has), "{name:?} {sku:?} {text:?}");
+                    assert!(query.sought().beginning.iter().all(has), "{name:?} {sku:?} {text:?}");
                 }
             }
         }
@@ -305,8 +311,8 @@ mod tests {
     fn ranges_are_bytes_of_what_people_wrote() {
         let pipe = product("Café pipe 1½\" 2 x 4", "Pipe", "P-1");
         let told = |text: &str| -> Vec<String> {
-            let ranges = query(Field::Any, text).ranges(&pipe);
-            let text = |range: &Range| match range.part {
+            let ranges = query(Field::Any, text).highlights(&pipe);
+            let text = |range: &Highlight| match range.part {
                 Part::Name => pipe.name[range.begin..range.end].to_owned(),
                 Part::Category => pipe.category[range.begin..range.end].to_owned(),
                 Part::Sku => pipe.sku[range.begin..range.end].to_owned(),

@@ -45,15 +45,17 @@ use tracing::debug;
 use crate::adoption::{Report, Resolution};
 use crate::error::Error;
 use crate::import::{Job, Mode, Piece, Refused};
+use crate::order::Order;
 use crate::page::Page;
 use crate::product::Product;
+use crate::range::Range;
 use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
 use crate::store::imports::{Begin, FindJob, FindRefused, Store};
-use crate::store::lists::{Explain, FindListed, FollowRoute};
+use crate::store::lists::{Explain, FindInRange, FindListed, FollowRoute};
 use crate::store::postgres::Start;
-use crate::store::products::{Count, Find, FindBySku};
+use crate::store::products::{Find, FindBySku};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
 use crate::text::fold;
@@ -69,7 +71,6 @@ pub use crate::store::imports::Beginning;
 pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
-pub use crate::store::search::Prefixed;
 pub use crate::store::search::filling::Additions;
 
 /// How long counting may wait for who writes, and take.
@@ -175,14 +176,20 @@ impl ProductStore {
         self.database.read(&FollowRoute { list, route }, deadline).await
     }
 
+    /// The first products of a range of an order that are not deleted.
+    pub async fn in_range(
+        &self,
+        order: Order,
+        range: &Range,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Product>, Error> {
+        self.database.read(&FindInRange { order, range, limit }, deadline).await
+    }
+
     /// How the database means to answer a list: the plan of each statement.
     pub async fn explain(&self, list: &List, deadline: Instant) -> Result<Vec<Plan>, Error> {
         self.database.read(&Explain { list }, deadline).await
-    }
-
-    /// How many products are not deleted.
-    pub async fn count(&self, deadline: Instant) -> Result<i64, Error> {
-        self.database.read(&Count, deadline).await
     }
 
     /// Begins an import, or finds the one that this request began before.

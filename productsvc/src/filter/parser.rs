@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::category;
 use crate::filter::{Begins, Field, Relation, Restriction, Test};
 use crate::text::fold;
 
@@ -216,7 +217,7 @@ fn test(field: Field, operator: &Operator, literal: Literal) -> Result<Test, Fil
             Ok(Test::Prefix(prefix(&text), Begins::Otherwise))
         }
         (Some(star), _) => Err(fault(star, "no `*`: it stands for any end of a text behind `=` or `!=`")),
-        (None, Operator::Has) => match category(&text) {
+        (None, Operator::Has) => match category::key(&text) {
             key if key.is_empty() => Err(fault(begins, "a category")),
             key => Ok(Test::Within(key)),
         },
@@ -233,7 +234,8 @@ fn compared(field: Field, relation: Relation, text: &str) -> Result<Test, &'stat
             let moment = text.parse::<Timestamp>();
             moment.map(|moment| Test::Moment(relation, moment)).map_err(|_| "a moment such as 2026-11-25T09:30:00Z")
         }
-        Field::Name | Field::Category | Field::Sku => Ok(Test::Text(relation, fold(text))),
+        Field::Category => Ok(Test::Text(relation, category::key(text))),
+        Field::Name | Field::Sku => Ok(Test::Text(relation, fold(text))),
         Field::Deleted => match text {
             "true" => Ok(Test::Is(relation == Relation::Equal)),
             "false" => Ok(Test::Is(relation != Relation::Equal)),
@@ -249,11 +251,6 @@ fn prefix(text: &str) -> String {
         key.push(' ');
     }
     key
-}
-
-/// The key of a category; a slash at its end says nothing more.
-fn category(text: &str) -> String {
-    fold(text).trim_end_matches(['/', ' ']).to_owned()
 }
 
 fn fault(at: usize, expected: impl Into<String>) -> FilterFault {

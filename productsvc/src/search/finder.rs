@@ -31,6 +31,7 @@ const BUDGET: Duration = Duration::from_millis(250);
 pub struct Finder {
     store: ProductStore,
     tail: Arc<RwLock<Tail>>,
+    budget: Duration,
 }
 
 /// A product that fits a query.
@@ -66,7 +67,7 @@ enum Way {
 
 /// A part of a walk: one tier, from a place on, until so many are found.
 #[derive(Debug, Clone, Copy)]
-struct Stretch<'a> {
+struct Leg<'a> {
     tier: Tier,
     way: Way,
     from: Option<&'a Place>,
@@ -87,12 +88,18 @@ enum End {
 impl Finder {
     /// Searches what is in `store`.
     pub fn new(store: ProductStore) -> Self {
-        Self { store, tail: Arc::default() }
+        Self { store, tail: Arc::default(), budget: BUDGET }
+    }
+
+    /// The same with so much time for each page.
+    #[must_use]
+    pub fn within(self, budget: Duration) -> Self {
+        Self { budget, ..self }
     }
 
     /// A page of what fits a query.
     pub async fn find(&self, query: &Query, cursor: &Cursor, size: usize, deadline: Instant) -> Result<Found, Error> {
-        let until = deadline.min(Instant::now() + BUDGET);
+        let until = deadline.min(Instant::now() + self.budget);
         let mut walk = self.walk(query, until, deadline).await?;
         if let Cursor::Before(end) = cursor {
             let (mut hits, way_back) = walk.run(Way::Backwards, Some(end), size + 1).await?;
@@ -126,7 +133,7 @@ impl Finder {
     async fn walk<'a>(&'a self, query: &'a Query, until: Instant, deadline: Instant) -> Result<Walk<'a>, Error> {
         let state = self.store.search_state(deadline).await?;
         let (tail, has_all) = self.tail(&state, query, deadline).await?;
-        let blocks = Blocks::new(query.plan(), state);
+        let blocks = Blocks::new(query.sought(), state);
         Ok(Walk { store: &self.store, query, tail, has_all, blocks, until, deadline })
     }
 
@@ -180,11 +187,11 @@ impl Walk<'_> {
         let mut hits = Vec::new();
         for tier in tiers {
             let from = from.filter(|from| from.tier == tier);
-            let stretch = Stretch { tier, way, from, wanted };
+            let leg = Leg { tier, way, from, wanted };
             let end = match tier {
                 Tier::SkuExact => self.exact(from, &mut hits).await?,
-                Tier::SkuPrefix | Tier::NamePrefix => self.prefixed(stretch, &mut hits).await?,
-                Tier::Words | Tier::Substring => self.in_blocks(stretch, &mut hits).await?,
+                Tier::SkuPrefix | Tier::NamePrefix => self.prefixed(leg, &mut hits).await?,
+                Tier::Words | Tier::Substring => self.in_blocks(leg, &mut hits).await?,
             };
             match end {
                 End::Reached if hits.len() >= wanted => return Ok((hits, End::Full)),

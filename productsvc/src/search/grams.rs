@@ -43,7 +43,7 @@ pub type Alternatives = Vec<i32>;
 
 /// The grams that a product has which contains a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct GramQuery {
     /// Those of products that contain all its words.
     pub containing: Vec<Alternatives>,
     /// Those that products have besides in which all its words begin something.
@@ -53,7 +53,7 @@ pub struct Plan {
 /// More would not narrow a search down.
 const MOST: usize = 12;
 
-impl Plan {
+impl GramQuery {
     /// Of a query's words, looked for in these parts.
     pub fn new(words: &[String], among: &[Part]) -> Self {
         let (mut containing, mut beginning) = (Vec::new(), Vec::new());
@@ -122,10 +122,10 @@ mod tests {
         let product = Searchable::new(name, "Tools", "T-1");
         let grams = grams(&product);
         let words: Vec<String> = query.split(' ').map(str::to_owned).collect();
-        let plan = Plan::new(&words, &ALL);
+        let sought = GramQuery::new(&words, &ALL);
         let has =
             |needed: &[Alternatives]| needed.iter().all(|any| any.iter().any(|gram| grams.binary_search(gram).is_ok()));
-        (has(&plan.containing), has(&plan.containing) && has(&plan.beginning))
+        (has(&sought.containing), has(&sought.containing) && has(&sought.beginning))
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
     fn a_long_query_needs_few_grams() {
         let words: Vec<String> = (0..60).map(|n| format!("w{n}")).collect();
 
-        assert_eq!(Plan::new(&words, &ALL).containing.len(), MOST);
+        assert_eq!(GramQuery::new(&words, &ALL).containing.len(), MOST);
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn place(tier: &str, key: &str, id: &str) -> Option<Place> {
     let tier = *Tier::ALL.get(tier.parse::<usize>().ok()?)?;
     // Databases refuse the null character in a text.
     let key = Some(key).filter(|key| !key.contains('\0'))?;
-    Some(Place { tier, key: key.to_owned(), id: id.parse().ok().filter(|id| *id >= 0)? })
+    Some(Place { tier, key: key.to_owned(), id: id.parse().ok().filter(|id| (0..i64::MAX).contains(id))? })
 }
 
 #[cfg(test)]

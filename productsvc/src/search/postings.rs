@@ -16,6 +16,11 @@ pub fn block(id: i64) -> i64 {
     id >> BLOCK_BITS
 }
 
+/// The first id of a block.
+pub fn first(block: i64) -> i64 {
+    block << BLOCK_BITS
+}
+
 /// A set of ids of one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postings {
@@ -59,8 +64,12 @@ impl Postings {
 
     /// The ids, by the number of their block; the least first.
     pub fn ids(&self, block: i64) -> impl DoubleEndedIterator<Item = i64> {
-        let members = (0..BLOCK).filter(|at| self.bits[at / 64] >> (at % 64) & 1 == 1);
-        members.map(move |at| (block << BLOCK_BITS) + i64::try_from(at).unwrap_or_default())
+        // Most words of a short list are empty.
+        let words = self.bits.iter().enumerate().filter(|(_, word)| **word != 0);
+        words.flat_map(move |(number, word)| {
+            let begin = first(block) + 64 * i64::try_from(number).unwrap_or_default();
+            (0..64).filter(move |at| word >> at & 1 == 1).map(move |at| begin + at)
+        })
     }
 
     /// As it is stored.

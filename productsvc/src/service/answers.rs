@@ -9,7 +9,7 @@ use crate::ledger::KEPT_DELETED;
 use crate::product::Product;
 use crate::search::finder::Hit;
 use crate::search::grams::Part;
-use crate::search::{Query, Range, Tier};
+use crate::search::{Highlight, Query, Tier};
 use crate::store::Change;
 use crate::version::{Difference, Kind, Version};
 
@@ -36,19 +36,19 @@ pub(super) fn hit(query: &Query, hit: Hit) -> contract::SearchResult {
         Tier::Words => MatchTier::Words,
         Tier::Substring => MatchTier::Substring,
     };
-    let ranges = query.ranges(&hit.product).into_iter().map(range).collect();
+    let ranges = query.highlights(&hit.product).into_iter().map(highlight).collect();
     contract::SearchResult { product: Some(product(hit.product)), tier: tier.into(), ranges }
 }
 
-fn range(range: Range) -> contract::MatchRange {
-    let field = match range.part {
+fn highlight(highlight: Highlight) -> contract::MatchRange {
+    let field = match highlight.part {
         Part::Name => SearchField::Name,
         Part::Category => SearchField::Category,
         Part::Sku => SearchField::Sku,
     };
     // Texts have at most 200 characters.
     let bytes = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    contract::MatchRange { field: field.into(), begin: bytes(range.begin), end: bytes(range.end) }
+    contract::MatchRange { field: field.into(), begin: bytes(highlight.begin), end: bytes(highlight.end) }
 }
 
 pub(super) fn category(counted: Counted) -> contract::Category {

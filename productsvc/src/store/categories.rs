@@ -10,7 +10,7 @@ use crate::product::Product;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
 use crate::store::requests::{Claim, RequestKey, claim, record};
-use crate::store::rows::{ProductRow, product_columns, slices};
+use crate::store::rows::slices;
 use crate::store::{ProductStore, books, now};
 
 impl ProductStore {
@@ -31,17 +31,6 @@ impl ProductStore {
         self.database.read(&FindCategory { path }, deadline).await
     }
 
-    /// Products in a category or below it, behind a place in the order of categories.
-    pub async fn within(
-        &self,
-        category: &Category,
-        after: Option<(&str, i64)>,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Vec<Product>, Error> {
-        self.database.read(&FindWithin { category, after, limit }, deadline).await
-    }
-
     /// Begins a rename, or says how far it is when it began before.
     pub async fn begin_rename(&self, key: &RequestKey, deadline: Instant) -> Result<Begun, Error> {
         self.database.write(&BeginRename { key }, deadline).await
@@ -52,9 +41,18 @@ impl ProductStore {
         self.database.write(&EndRename { key, renamed }, deadline).await
     }
 
+    /// Shows a category, and those below it, with another spelling of the same key.
+    pub async fn respell(&self, from: &Category, to: &Category, deadline: Instant) -> Result<(), Error> {
+        self.database.write(&Respell { from, to }, deadline).await
+    }
+
     /// Counts the categories of products that were there before these were counted.
     pub(super) async fn count_categories(&self, deadline: Instant) -> Result<(), Error> {
-        self.database.write(&CountAll, deadline).await
+        // Hardly ever: who looks first need not wait for those who write.
+        match self.database.read(&AreCounted, deadline).await? {
+            true => Ok(()),
+            false => self.database.write(&CountAll, deadline).await,
+        }
     }
 }
 
@@ -137,13 +135,25 @@ async fn add(deltas: Deltas, on: &mut Connection<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+struct AreCounted;
+
+impl Work for AreCounted {
+    type Answer = bool;
+
+    async fn run(&self, on: &mut Connection<'_>) -> Result<bool, Failure> {
+        const COUNTED: &str = "SELECT categories_counted FROM catalogue WHERE id = 1";
+
+        let counted: i64 = on_either!(on, |c| sqlx::query_scalar(COUNTED).fetch_one(c).await?);
+        Ok(counted != 0)
+    }
+}
+
 struct CountAll;
 
 impl Work for CountAll {
     type Answer = ();
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<(), Failure> {
-        const COUNTED: &str = "SELECT categories_counted FROM catalogue WHERE id = 1";
         const FORGET: &str = "DELETE FROM categories";
         const FIND: &str = "SELECT category, COUNT(*) AS products
             FROM products
@@ -154,8 +164,7 @@ impl Work for CountAll {
 
         // Whoever has the catalogue is alone: nobody writes meanwhile, nobody counts twice.
         books::open(now(), on).await?;
-        let counted: i64 = on_either!(on, |c| sqlx::query_scalar(COUNTED).fetch_one(c).await?);
-        if counted != 0 {
+        if AreCounted.run(on).await? {
             return Ok(());
         }
         on_either!(on, |c| {
@@ -251,37 +260,6 @@ impl Work for FindCategory<'_> {
     }
 }
 
-struct FindWithin<'a> {
-    category: &'a Category,
-    after: Option<(&'a str, i64)>,
-    limit: usize,
-}
-
-impl Work for FindWithin<'_> {
-    type Answer = Vec<Product>;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<Product>, Failure> {
-        // Behind a place in one range of the index. Categories whose keys only begin
-        // alike, as `paint supplies` does with `paint`, lie in it, too; there are few.
-        const FIND: &str = concat!(
-            "SELECT ",
-            product_columns!(),
-            " FROM products
-            WHERE delete_time IS NULL AND (category_key, id) > ($1, $2) AND category_key < $3
-            ORDER BY category_key, id
-            LIMIT $4"
-        );
-
-        let (key, id) = self.after.unwrap_or((self.category.key(), 0));
-        let end = range(self.category.key()).1;
-        let rows: Vec<ProductRow> = on_either!(on, |c| {
-            let find = sqlx::query_as(FIND).bind(key).bind(id).bind(end).bind(self.limit as i64);
-            find.fetch_all(c).await?
-        });
-        Ok(rows.into_iter().map(Product::from).collect())
-    }
-}
-
 struct BeginRename<'a> {
     key: &'a RequestKey,
 }
@@ -312,5 +290,33 @@ impl Work for EndRename<'_> {
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<(), Failure> {
         record(self.key, self.renamed.to_be_bytes().to_vec(), on).await
+    }
+}
+
+struct Respell<'a> {
+    from: &'a Category,
+    to: &'a Category,
+}
+
+impl Work for Respell<'_> {
+    type Answer = ();
+
+    async fn run(&self, on: &mut Connection<'_>) -> Result<(), Failure> {
+        const FIND: &str = "SELECT path_key, path
+            FROM categories
+            WHERE path_key = $1 OR (path_key > $2 AND path_key < $3)";
+        const SPELL: &str = "UPDATE categories SET path = $2 WHERE path_key = $1";
+
+        let (begin, end) = range(self.from.key());
+        let rows: Vec<(String, String)> = on_either!(on, |c| {
+            sqlx::query_as(FIND).bind(self.from.key()).bind(begin).bind(end).fetch_all(c).await?
+        });
+        for (key, path) in rows {
+            let Some(path) = Category::moved(&path, self.from, self.to) else { continue };
+            on_either!(on, |c| {
+                sqlx::query(SPELL).bind(key).bind(path).execute(c).await?;
+            });
+        }
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::order::{By, Order, Place};
 use crate::page::{Cursor, Page};
 use crate::product::Product;
 use crate::range::Range;
-use crate::selection::Selection;
+use crate::selection::{Selection, Set};
 use crate::store::connection::{Connection, Work};
 use crate::store::failure::Failure;
 use crate::store::lists::reading::{End, Reading};
@@ -85,6 +85,24 @@ impl Work for FollowRoute<'_> {
     async fn run(&self, on: &mut Connection<'_>) -> Result<Page<Product>, Failure> {
         let source = self.list.source(self.route, on).await?;
         self.list.page(&source, on).await
+    }
+}
+
+/// Products of a range of an order that are not deleted, the first ones in it.
+pub(super) struct FindInRange<'a> {
+    pub(super) order: Order,
+    pub(super) range: &'a Range,
+    pub(super) limit: usize,
+}
+
+impl Work for FindInRange<'_> {
+    type Answer = Vec<Product>;
+
+    async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<Product>, Failure> {
+        let Self { order, range, limit } = *self;
+        let from = if order.descending { End::Upper } else { End::Lower };
+        let reading = Reading { by: order.by, set: Set::Live, from, range, limit };
+        Ok(reading.products(on).await?.into_iter().map(|(_, product)| product).collect())
     }
 }
 

@@ -38,16 +38,3 @@ impl Work for FindBySku<'_> {
         Ok(row.map(Product::from))
     }
 }
-
-/// How many products are not deleted.
-pub(super) struct Count;
-
-impl Work for Count {
-    type Answer = i64;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<i64, Failure> {
-        const COUNT: &str = "SELECT live_products FROM catalogue WHERE id = 1";
-
-        Ok(on_either!(on, |c| sqlx::query_scalar(COUNT).fetch_one(c).await?))
-    }
-}

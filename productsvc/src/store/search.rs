@@ -8,14 +8,13 @@ use sqlx::{FromRow, QueryBuilder};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::order::By;
 use crate::product::Product;
 use crate::search::fold::Searchable;
 use crate::search::postings::Postings;
 use crate::search::tail::{Recent, State};
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
-use crate::store::rows::{ProductRow, padded, product_columns};
+use crate::store::rows::padded;
 use crate::store::{ProductStore, books};
 
 impl ProductStore {
@@ -42,11 +41,6 @@ impl ProductStore {
     /// The products of these ids that are there and not deleted, in this order.
     pub async fn live(&self, ids: &[i64], deadline: Instant) -> Result<Vec<Product>, Error> {
         self.database.read(&FindLive { ids }, deadline).await
-    }
-
-    /// Products whose SKU or name begins with a key, by that, on one side of a place.
-    pub async fn prefixed(&self, prefixed: &Prefixed<'_>, deadline: Instant) -> Result<Vec<Product>, Error> {
-        self.database.read(prefixed, deadline).await
     }
 
     /// What products say that are not deleted, behind an id and before another one.
@@ -178,75 +172,6 @@ impl Work for FindLive<'_> {
         let mut found: HashMap<i64, Product> = found.collect();
         let in_order = self.ids.iter().filter_map(|id| found.remove(id));
         Ok(in_order.filter(|product| product.delete_time.is_none()).collect())
-    }
-}
-
-/// Products whose SKU or name begins with a key, by that.
-#[derive(Debug, Clone, Copy)]
-pub struct Prefixed<'a> {
-    /// SKU or name.
-    pub by: By,
-    /// What it begins with.
-    pub prefix: &'a str,
-    /// On one side of this key and id.
-    pub place: Option<(&'a str, i64)>,
-    /// Whether those before it are meant, the nearest first.
-    pub backwards: bool,
-    /// At most so many.
-    pub limit: usize,
-}
-
-impl Prefixed<'_> {
-    /// One of eight texts: each is prepared once.
-    pub(super) fn statement<DB: sqlx::Database>(&self) -> QueryBuilder<DB>
-    where
-        String: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
-        i64: sqlx::Type<DB> + for<'q> sqlx::Encode<'q, DB>,
-    {
-        let (key, place, descending) = match self.by {
-            By::Sku => ("sku_key", "(sku_key, id)", "sku_key DESC, id DESC"),
-            _ => ("name_key", "(name_key, id)", "name_key DESC, id DESC"),
-        };
-        let mut sql =
-            QueryBuilder::new(concat!("SELECT ", product_columns!(), " FROM products WHERE delete_time IS NULL AND "));
-        // Each bound once: a second one on the same column would take the place of the
-        // closer one in the search of the index. No character is greater than the last.
-        let end = format!("{}\u{10ffff}", self.prefix);
-        match (self.backwards, self.place) {
-            (false, None) => {
-                sql.push(key).push(" >= ").push_bind(self.prefix.to_owned());
-                sql.push(" AND ").push(key).push(" < ").push_bind(end);
-            }
-            (false, Some((at, id))) => {
-                sql.push(place).push(" > (").push_bind(at.to_owned()).push(", ").push_bind(id).push(") AND ");
-                sql.push(key).push(" < ").push_bind(end);
-            }
-            (true, None) => {
-                sql.push(key).push(" < ").push_bind(end);
-                sql.push(" AND ").push(key).push(" >= ").push_bind(self.prefix.to_owned());
-            }
-            (true, Some((at, id))) => {
-                sql.push(place).push(" < (").push_bind(at.to_owned()).push(", ").push_bind(id).push(") AND ");
-                sql.push(key).push(" >= ").push_bind(self.prefix.to_owned());
-            }
-        }
-        sql.push(" ORDER BY ");
-        if self.backwards {
-            sql.push(descending)
-        } else {
-            sql.push(key).push(", id")
-        };
-        sql.push(" LIMIT ").push_bind(self.limit as i64);
-        sql
-    }
-}
-
-impl Work for Prefixed<'_> {
-    type Answer = Vec<Product>;
-
-    async fn run(&self, on: &mut Connection<'_>) -> Result<Vec<Product>, Failure> {
-        let rows: Vec<ProductRow> = on_either!(on, |c| self.statement().build_query_as().fetch_all(c).await?);
-        Ok(rows.into_iter().map(Product::from).collect())
     }
 }
 

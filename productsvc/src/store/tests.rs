@@ -22,6 +22,7 @@ use crate::page::Cursor;
 use crate::product::{Draft, Etag};
 use crate::search::finder::Finder;
 use crate::search::{Field, Query, place};
+use crate::selection::Selection;
 use crate::text::Text;
 use crate::write::{Change, Step};
 
@@ -51,6 +52,12 @@ fn key(request: &str) -> RequestKey {
 
 /// Writes of one step, as the service makes them.
 impl ProductStore {
+    /// How many products are not deleted.
+    async fn count(&self) -> i64 {
+        let list = List { selection: Selection::default(), order: Order::NEWEST, cursor: Cursor::First, size: 1 };
+        self.list(&list, soon()).await.unwrap().total.size
+    }
+
     async fn take(&self, step: Step, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
         let author = Author { name: "tests".to_owned(), call_id: "call".to_owned() };
         let write = Write { author, steps: vec![step], validate_only: false };
@@ -81,8 +88,7 @@ impl Fixture {
     }
 
     async fn names(&self, cursor: Cursor, size: usize) -> (Vec<String>, Page<()>) {
-        let selection = crate::selection::Selection::parse("", false).unwrap();
-        let list = List { selection, order: Order::NEWEST, cursor, size };
+        let list = List { selection: Selection::default(), order: Order::NEWEST, cursor, size };
         let Page { items, next, previous } = self.store.list(&list, soon()).await.unwrap().page;
         (items.into_iter().map(|product| product.name).collect(), Page { items: Vec::new(), next, previous })
     }

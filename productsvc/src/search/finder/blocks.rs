@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use crate::error::Error;
 use crate::search::Tier;
-use crate::search::finder::{End, Hit, Stretch, Walk, Way};
-use crate::search::grams::{Alternatives, Plan};
+use crate::search::finder::{End, Hit, Leg, Walk, Way};
+use crate::search::grams::{Alternatives, GramQuery};
 use crate::search::place::Place;
-use crate::search::postings::{Postings, block};
+use crate::search::postings::{Postings, block, first};
 use crate::search::tail::State;
 
 /// Blocks whose lists are read at once at most.
@@ -26,7 +26,7 @@ const ENOUGH: usize = 4;
 
 /// What a query's grams say of blocks.
 pub(super) struct Blocks {
-    plan: Plan,
+    sought: GramQuery,
     state: State,
     /// Who may contain all words, by blocks that were read.
     containing: HashMap<i64, Postings>,
@@ -37,8 +37,8 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(plan: Plan, state: State) -> Self {
-        Self { plan, state, containing: HashMap::new(), beginning: HashMap::new(), gaps: false }
+    pub(super) fn new(sought: GramQuery, state: State) -> Self {
+        Self { sought, state, containing: HashMap::new(), beginning: HashMap::new(), gaps: false }
     }
 
     pub(super) fn has_gaps(&self) -> bool {
@@ -49,8 +49,9 @@ impl Blocks {
     fn way(&self, way: Way, from: Option<i64>) -> Vec<i64> {
         let top = block(self.state.last_id);
         match way {
-            Way::Forwards => (0..=from.map_or(top, |id| block(id).min(top))).rev().collect(),
-            Way::Backwards => (from.map_or(0, block)..=top).collect(),
+            // Without the id itself: at the edge of a block nothing of that is left.
+            Way::Forwards => (0..=from.map_or(top, |id| block(id - 1).min(top))).rev().collect(),
+            Way::Backwards => (from.map_or(0, |id| block(id + 1))..=top).collect(),
         }
     }
 
@@ -68,8 +69,8 @@ impl Blocks {
 
 impl Walk<'_> {
     /// Products whose words fit that well.
-    pub(super) async fn in_blocks(&mut self, stretch: Stretch<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
-        let Stretch { tier, way, from, wanted } = stretch;
+    pub(super) async fn in_blocks(&mut self, leg: Leg<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
+        let Leg { tier, way, from, wanted } = leg;
         let from = from.map(|place| place.id);
         let blocks = self.blocks.way(way, from);
         let (mut window, mut read) = (1, 0);
@@ -80,10 +81,7 @@ impl Walk<'_> {
                 window = usize::try_from(WIDEST).unwrap_or(1).min(window * 2);
             }
             let mut candidates = self.blocks.candidates(tier, *block);
-            let recent = self
-                .tail
-                .iter()
-                .filter(|(id, found)| **found == tier && crate::search::postings::block(**id) == *block);
+            let recent = self.tail.range(first(*block)..first(block + 1)).filter(|(_, found)| **found == tier);
             recent.for_each(|(id, _)| _ = candidates.insert(*id));
             let mut ids: Vec<i64> = match (way, from) {
                 (Way::Forwards, from) => {
@@ -106,8 +104,8 @@ impl Walk<'_> {
             }
             if self.is_late() && index + 1 < blocks.len() {
                 let edge = match way {
-                    Way::Forwards => *block << crate::search::postings::BLOCK_BITS,
-                    Way::Backwards => ((*block + 1) << crate::search::postings::BLOCK_BITS) - 1,
+                    Way::Forwards => first(*block),
+                    Way::Backwards => first(block + 1) - 1,
                 };
                 return Ok(End::Late(Place { tier, key: String::new(), id: edge }));
             }
@@ -136,17 +134,17 @@ impl Walk<'_> {
         let containing: Vec<i64> =
             blocks.iter().filter(built).filter(|block| !self.blocks.containing.contains_key(block)).copied().collect();
         if !containing.is_empty() {
-            let (lists, plan) = self.cut(&containing, &self.blocks.plan.containing).await?;
+            let (lists, few) = self.cut(&containing, &self.blocks.sought.containing).await?;
             self.blocks.containing.extend(lists);
-            self.blocks.plan.containing = plan;
+            self.blocks.sought.containing = few;
         }
-        if tier == Tier::Words && !self.blocks.plan.beginning.is_empty() {
+        if tier == Tier::Words && !self.blocks.sought.beginning.is_empty() {
             let has_any = |block: &i64| self.blocks.containing.get(block).is_some_and(|list| !list.is_empty());
             let beginning: Vec<i64> = blocks.iter().filter(|block| has_any(block)).copied().collect();
             if !beginning.is_empty() {
-                let (lists, plan) = self.cut(&beginning, &self.blocks.plan.beginning).await?;
+                let (lists, few) = self.cut(&beginning, &self.blocks.sought.beginning).await?;
                 self.blocks.beginning.extend(lists);
-                self.blocks.plan.beginning = plan;
+                self.blocks.sought.beginning = few;
             }
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! The tiers that are ranges of an index: SKUs and names that begin with the query.
 
 use crate::error::Error;
-use crate::order::By;
+use crate::order::{self, By, Order};
+use crate::page::Cursor;
+use crate::range::Range;
 use crate::search::Tier;
-use crate::search::finder::{End, Hit, Stretch, Walk, Way};
+use crate::search::finder::{End, Hit, Leg, Walk, Way};
 use crate::search::place::Place;
-use crate::store::Prefixed;
 
 /// Products that are read at once at least: those of a better tier are left out.
 const PIECE: usize = 64;
@@ -24,22 +25,23 @@ impl Walk<'_> {
     }
 
     /// Products whose SKU or name begins with the query, by that.
-    pub(super) async fn prefixed(&self, stretch: Stretch<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
-        let Stretch { tier, way, from, wanted } = stretch;
+    pub(super) async fn prefixed(&self, leg: Leg<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
+        let Leg { tier, way, from, wanted } = leg;
         let by = if tier == Tier::SkuPrefix { By::Sku } else { By::Name };
-        let mut place = from.cloned();
-        if place.as_ref().is_some_and(|place| !place.key.starts_with(self.query.key())) {
-            return Err(Error::InvalidPageToken);
+        let order = Order { by, descending: way == Way::Backwards };
+        let mut range = Range::default();
+        range.beginning_with(self.query.key());
+        if let Some(Place { key, id, .. }) = from {
+            let place = order::Place { value: order::Value::Text(key.clone()), id: *id };
+            range.towards(&Cursor::After(place), order);
         }
         loop {
             let limit = (wanted - hits.len()).max(PIECE);
-            let after = place.as_ref().map(|place| (place.key.as_str(), place.id));
-            let backwards = way == Way::Backwards;
-            let prefixed = Prefixed { by, prefix: self.query.key(), place: after, backwards, limit };
-            let piece = self.store.prefixed(&prefixed, self.deadline).await?;
-            let is_last = piece.len() < limit;
+            let piece = self.store.in_range(order, &range, limit, self.deadline).await?;
+            let (is_last, mut last) = (piece.len() < limit, None);
             for product in piece {
-                place = Some(Place::of(&product, tier));
+                range.towards(&Cursor::After(order.place(&product)), order);
+                last = Some(Place::of(&product, tier));
                 if self.query.tier(&product) == Some(tier) {
                     hits.push(Hit { product, tier });
                     if hits.len() == wanted {
@@ -47,10 +49,10 @@ impl Walk<'_> {
                     }
                 }
             }
-            match place.clone() {
-                _ if is_last => return Ok(End::Reached),
-                Some(place) if self.is_late() => return Ok(End::Late(place)),
-                _ => {}
+            match last {
+                Some(place) if !is_last && self.is_late() => return Ok(End::Late(place)),
+                Some(_) if !is_last => {}
+                _ => return Ok(End::Reached),
             }
         }
     }

@@ -111,5 +111,8 @@ async fn a_category_is_renamed_with_what_is_below_it_and_nothing_else() {
     // Another case of the same name.
     let mut shout = rename("tools", "TOOLS").unwrap();
     while shout.next().await.unwrap().is_some() {}
+    let tools = it.store.categories(&Below::Anywhere("tools"), "", 10, soon()).await.unwrap();
+    assert_eq!(tools[0].1.path, "TOOLS/Hand");
+    assert_eq!(it.store.category(&category("tools"), soon()).await.unwrap().unwrap().path, "TOOLS");
     assert_eq!(it.listed().await, it.counted().await);
 }

@@ -134,7 +134,7 @@ async fn a_catalogue_from_before_the_history_goes_on() {
     let store = ProductStore::open(&url).await.unwrap();
 
     let changed = store.update(&change(1, 1, draft("Hand Saw", "SAW")), None, soon()).await.unwrap();
-    assert_eq!((changed.version, store.count(soon()).await.unwrap()), (2, 1));
+    assert_eq!((changed.version, store.count().await), (2, 1));
     let versions = store.versions(1, i64::MAX, 9, soon()).await.unwrap();
     assert_eq!((versions.len(), versions[1].origin.kind), (2, Kind::Unknown));
     let added = store.create(&draft("Adze", "ADZ-1"), None, soon()).await.unwrap();

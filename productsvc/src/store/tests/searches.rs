@@ -36,6 +36,9 @@ const QUERIES: [&str; 26] = [
     "model 7",
 ];
 
+/// What no machine needs, however much else it does.
+const UNHURRIED: Duration = Duration::from_secs(20);
+
 /// A catalogue that changes, and what it holds.
 struct Shelf {
     it: Fixture,
@@ -143,7 +146,7 @@ fn places(found: &Found) -> Vec<(i64, Tier)> {
 async fn a_search_finds_what_it_means_in_tail_and_index_alike() {
     let mut shelf = Shelf::new().await;
     let store = shelf.it.store.clone();
-    let finder = Finder::new(store.clone());
+    let finder = Finder::new(store.clone()).within(UNHURRIED);
     shelf.change(150).await;
     shelf.check(&finder).await;
 
@@ -155,7 +158,7 @@ async fn a_search_finds_what_it_means_in_tail_and_index_alike() {
 
     indexer::fill(&store, store.search_state(soon()).await.unwrap()).await.unwrap();
     shelf.check(&finder).await;
-    shelf.check(&Finder::new(store.clone())).await;
+    shelf.check(&Finder::new(store.clone()).within(UNHURRIED)).await;
 }
 
 #[tokio::test]
@@ -171,7 +174,7 @@ async fn what_is_older_than_the_index_is_built_block_by_block() {
     assert!(!store.move_index(&before, to, soon()).await.unwrap(), "someone else moved it");
 
     let query = Query::new(Field::Any, &Text::parse("hammer").unwrap());
-    let finder = Finder::new(store.clone());
+    let finder = Finder::new(store.clone()).within(UNHURRIED);
     let found = finder.find(&query, &place::Cursor::First, 50, soon()).await.unwrap();
     assert!(found.truncated && found.suggestions.is_empty(), "it says that it could not look everywhere");
 
@@ -187,7 +190,7 @@ async fn a_typo_is_told_what_would_be_found() {
     let it = fixture().await;
     it.create("Claw hammer", "HAM-1").await;
     it.create("Кисть малярная", "BR-1").await;
-    let finder = Finder::new(it.store.clone());
+    let finder = Finder::new(it.store.clone()).within(UNHURRIED);
     let suggested = async |text: &str| {
         let query = Query::new(Field::Any, &Text::parse(text).unwrap());
         finder.find(&query, &place::Cursor::First, 50, soon()).await.unwrap().suggestions
@@ -205,22 +208,25 @@ async fn a_typo_is_told_what_would_be_found() {
 }
 
 #[tokio::test]
-async fn beginnings_are_ranges_of_an_index() {
-    use crate::order::By;
-    use crate::store::Prefixed;
-
-    let it = fixture().await;
-    let Database::Sqlite(file) = &it.store.database else { panic!("not SQLite") };
-    let mut reader = file.reader().await.unwrap();
-    for by in [By::Sku, By::Name] {
-        for (place, backwards) in [(None, false), (Some(("s-1", 7)), false), (None, true), (Some(("s-1", 7)), true)] {
-            let find = Prefixed { by, prefix: "s", place, backwards, limit: 50 };
-            let explain = format!("EXPLAIN QUERY PLAN {}", find.statement::<sqlx::Sqlite>().sql().as_str());
-            let plan: Vec<(i64, i64, i64, String)> =
-                sqlx::query_as(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *reader).await.unwrap();
-
-            let [(.., step)] = plan.as_slice() else { panic!("{plan:?}") };
-            assert!(step.starts_with("SEARCH products USING INDEX") && step.contains(">? AND"), "{step}");
+async fn pages_that_run_out_of_time_lead_to_all_results() {
+    let mut shelf = Shelf::new().await;
+    shelf.change(200).await;
+    shelf.skip(40_000).await;
+    shelf.change(60).await;
+    let hasty = Finder::new(shelf.it.store.clone()).within(Duration::ZERO);
+    for text in QUERIES {
+        let query = Query::new(Field::Any, &Text::parse(text).unwrap());
+        let (mut told, mut truncated, mut cursor) = (Vec::new(), 0, place::Cursor::First);
+        loop {
+            let found = hasty.find(&query, &cursor, 1_000, soon()).await.unwrap();
+            told.extend(places(&found));
+            truncated += usize::from(found.truncated);
+            match found.next {
+                Some(next) => cursor = next,
+                None => break,
+            }
         }
+        assert_eq!(told, shelf.meant(&query).await, "{text}");
+        assert!(truncated > 0, "{text}");
     }
 }
