@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh::Settings;
 use uuid::Uuid;
 
+use crate::keeper::DatabaseAddress;
+
 /// The catalogue of a building-supply store: keeps products and serves them over gRPC.
 #[derive(Debug, Parser)]
 #[command(name = "productsvc", version, args_conflicts_with_subcommands = true)]
@@ -41,15 +43,9 @@ pub struct Config {
     #[arg(long, env = "PRODUCTSVC_LISTEN", default_value = "127.0.0.1:5053", value_name = "IP:PORT")]
     pub listen: SocketAddr,
 
-    /// Where products are kept: `sqlite://PATH`, made when missing, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        default_value = "sqlite://data/products.db",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub database_url: String,
+    /// Where products are kept; a file is made when missing.
+    #[command(flatten)]
+    pub database: DatabaseAddress,
 
     /// What every service of the mesh shares.
     #[command(flatten)]

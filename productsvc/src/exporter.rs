@@ -5,12 +5,11 @@
 
 mod output;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use mesh::Mesh;
 use proto::products::product_service_client::ProductServiceClient;
 use proto::products::{ExportProductsRequest, ExportProductsResponse};
@@ -19,9 +18,13 @@ use tonic::{Code, Status};
 
 use crate::config::ExportArguments;
 use crate::exporter::output::Output;
+use crate::terminal::{self, say};
 
 /// How long we wait for a product service that is away.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many products are written.
+const BAR: &str = "{bar:40} {percent:>3} %  {human_pos} of {human_len} {msg}";
 
 /// How often we look whether it is back.
 const RETRY_PERIOD: Duration = Duration::from_millis(300);
@@ -67,7 +70,7 @@ async fn whole(mesh: Mesh, arguments: ExportArguments) -> anyhow::Result<()> {
         page_token: String::new(),
     };
     let client = ProductServiceClient::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
-    let mut export = Export { client, request, output, bar: bar(), written: 0 };
+    let mut export = Export { client, request, output, bar: terminal::bar(0, BAR), written: 0 };
     let done = export.until_whole().await;
     export.bar.finish_and_clear();
     done?;
@@ -155,23 +158,7 @@ fn passes(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded)
 }
 
-/// A bar by the products; nothing when standard error is no terminal.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {human_pos} of {human_len} {msg}");
-    let bar = ProgressBar::new(0);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
-}
-
-/// Tells the person something while the work goes on.
-fn say(line: &str) {
-    // Nobody may be reading it.
-    let _ = writeln!(std::io::stderr(), "{line}").ok();
 }

@@ -24,8 +24,9 @@ use uuid::Uuid;
 
 use crate::config::{ImportArguments, Mode};
 use crate::importer::feed::Feed;
-use crate::importer::report::{Report, say};
+use crate::importer::report::Report;
 use crate::importer::sheet::Sheet;
+use crate::terminal::{self, say};
 use crate::text::cut;
 
 /// The client of the product service through the mesh.
@@ -36,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The exit code of `--only-if-new` on a catalogue that is not.
 const NOT_NEW: u8 = 3;
+
+/// How far the file is sent.
+const BAR: &str = "{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {msg}";
 
 /// How often we look whether it is back.
 const RETRY_PERIOD: Duration = Duration::from_millis(300);
@@ -53,8 +57,13 @@ pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<Ex
     }
 
     let client = Client::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
-    let mut sending =
-        Sending { client: client.clone(), file, options: options(&arguments), bar: bar(survey.bytes), furthest: 0 };
+    let mut sending = Sending {
+        client: client.clone(),
+        file,
+        options: options(&arguments),
+        bar: terminal::bar(survey.bytes, BAR),
+        furthest: 0,
+    };
     let answer = sending.until_answered().await;
     sending.bar.finish_and_clear();
     let answer = match answer {
@@ -83,16 +92,6 @@ fn options(arguments: &ImportArguments) -> ImportOptions {
         mode: mode.into(),
         only_if_new: arguments.only_if_new,
         source: cut(&name.replace(char::is_control, " "), 200),
-    }
-}
-
-/// A bar by the bytes of the file; nothing when standard error is no terminal.
-fn bar(bytes: u64) -> ProgressBar {
-    let style = indicatif::ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {msg}");
-    let bar = ProgressBar::new(bytes);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

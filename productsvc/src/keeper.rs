@@ -8,8 +8,9 @@ mod backup;
 mod bar;
 mod check;
 
-use std::io::Write as _;
 use std::process::ExitCode;
+
+use crate::terminal::say;
 
 pub use arguments::{AdoptArguments, BackupArguments, CheckArguments, Command, DatabaseAddress};
 
@@ -41,15 +42,4 @@ impl Command {
             Self::Restore(arguments) => backup::restore(arguments).await,
         }
     }
-}
-
-/// Prints what was asked for.
-fn print(text: &str) {
-    // Whoever reads this may have gone, which is no failure of the command.
-    let _gone = writeln!(std::io::stdout(), "{text}");
-}
-
-/// Tells the person something beside it.
-fn say(text: &str) {
-    let _gone = writeln!(std::io::stderr(), "{text}");
 }

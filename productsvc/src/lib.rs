@@ -30,6 +30,7 @@ pub mod search;
 pub mod selection;
 pub mod service;
 pub mod store;
+pub mod terminal;
 pub mod text;
 pub mod version;
 pub mod write;
@@ -47,7 +48,9 @@ pub use store::ProductStore;
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
-    let store = async { ProductStore::open(&config.database_url).await.context("could not open the product database") };
+    let store = async {
+        ProductStore::open(&config.database.database_url).await.context("could not open the product database")
+    };
     let products = app.start("product store", store).await?;
     app.on_stop("product store", close(products.clone()));
     app.spawn("search indexer", {

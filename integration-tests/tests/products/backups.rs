@@ -16,19 +16,10 @@ use proto::products::{
 use tokio_util::sync::CancellationToken;
 
 use crate::products::keeping::keep;
-use crate::products::shop::{draft, fresh, renamed};
+use crate::products::shop::{draft, fresh, renamed, serve};
 use crate::products::watchers::{behind, take};
 
 const WRITERS: usize = 4;
-
-async fn serve(options: Options) -> anyhow::Result<System> {
-    let mut system = System::prepare(options)?;
-    for role in [Role::Registry, Role::Products(0)] {
-        system.launch(role).await?;
-    }
-    system.ready().await;
-    Ok(system)
-}
 
 /// Adds, renames and deletes products until it is stopped.
 async fn write(system: &System, writer: usize, stop: &CancellationToken) -> anyhow::Result<()> {

@@ -1,11 +1,11 @@
 //! `productsvc check`, beside a catalogue that is written, and on one that was tampered with.
 
-use harness::system::{Options, Role, System};
+use harness::system::{Options, System};
 use proto::products::product_service_client::ProductServiceClient;
 use tokio_util::sync::CancellationToken;
 
 use crate::products::keeping::{ask, keep};
-use crate::products::shop::{draft, renamed};
+use crate::products::shop::{draft, renamed, serve};
 
 /// Adds and renames products until it is stopped, and says how many.
 async fn write(mut client: ProductServiceClient<mesh::Channel>, stop: CancellationToken) -> anyhow::Result<usize> {
@@ -18,15 +18,6 @@ async fn write(mut client: ProductServiceClient<mesh::Channel>, stop: Cancellati
         client.update_product(renamed(&added, "Hand saw")).await?;
     }
     Ok(0)
-}
-
-async fn serve(options: Options) -> anyhow::Result<System> {
-    let mut system = System::prepare(options)?;
-    for role in [Role::Registry, Role::Products(0)] {
-        system.launch(role).await?;
-    }
-    system.ready().await;
-    Ok(system)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use harness::system::Options;
 use proto::products::{MatchTier, SearchField, SearchProductsRequest, SearchProductsResponse};
 
+use crate::products::keeping::ask;
 use crate::products::shop::{Shop, everywhere};
 
 async fn search(
@@ -13,9 +14,19 @@ async fn search(
     page_size: i32,
     page_token: &str,
 ) -> anyhow::Result<SearchProductsResponse> {
-    let field = SearchField::Any.into();
-    let (query, page_token) = (query.to_owned(), page_token.to_owned());
-    Ok(shop.products.search_products(SearchProductsRequest { query, field, page_size, page_token }).await?.into_inner())
+    let request = SearchProductsRequest {
+        query: query.to_owned(),
+        field: SearchField::Any.into(),
+        page_size,
+        page_token: page_token.to_owned(),
+    };
+    // A machine that does ten other things may need more than a search may take.
+    let page = harness::eventually("a search ends in time", async || {
+        let page = shop.products.search_products(request.clone()).await?.into_inner();
+        anyhow::ensure!(!page.truncated, "it was truncated");
+        Ok(page)
+    });
+    Ok(page.await)
 }
 
 /// What differs between databases left out: ids and moments.
@@ -73,7 +84,6 @@ async fn searches_are_ranked_and_told_alike() -> anyhow::Result<()> {
             ["cafe", "1/2", "½", "2x4", "2×4 SIGN", "13", "h", "16", "tools hand", "hamer", "sledge hammer", "%", "'"]
         {
             let page = search(shop, query, 0, "").await?;
-            assert!(!page.truncated);
             answers.push(format!("{query}: {}", told(&page)));
         }
         assert!(answers[1].contains("Café"), "{}", answers[1]);
@@ -115,8 +125,7 @@ async fn what_is_indexed_is_found_like_what_is_not() -> anyhow::Result<()> {
     assert!(before.results.len() > 100, "{}", before.results.len());
     harness::eventually("the index has them", async || {
         let state = "SELECT indexed_sequence, (SELECT COUNT(*) FROM search_postings) FROM search_state";
-        let told = harness::postgres::client(&url)?.args(["-c", state]).output()?;
-        let told = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+        let told = ask(&url, state)?;
         anyhow::ensure!(told.starts_with("10000|") && !told.ends_with("|0"), "{told}");
         Ok(())
     })

@@ -60,6 +60,16 @@ pub(crate) fn skus(products: &[Product]) -> Vec<&str> {
     products.iter().map(|product| product.sku.as_str()).collect()
 }
 
+/// A registry and a product service.
+pub(crate) async fn serve(options: Options) -> anyhow::Result<System> {
+    let mut system = System::prepare(options)?;
+    for role in [Role::Registry, Role::Products(0)] {
+        system.launch(role).await?;
+    }
+    system.ready().await;
+    Ok(system)
+}
+
 /// A catalogue of its own: a registry and a product service.
 pub(crate) struct Shop {
     pub(crate) products: ProductServiceClient<mesh::Channel>,
@@ -71,11 +81,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(options: Options) -> anyhow::Result<Self> {
-        let mut system = System::prepare(options)?;
-        for role in [Role::Registry, Role::Products(0)] {
-            system.launch(role).await?;
-        }
-        system.ready().await;
+        let system = serve(options).await?;
         Ok(Self { products: system.products(), told: Vec::new(), names: HashMap::new(), _system: system })
     }
 

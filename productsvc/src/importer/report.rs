@@ -123,9 +123,3 @@ fn original(sheet: &mut Sheet, cut: ImportRow) -> anyhow::Result<ImportRow> {
     }
     Ok(cut)
 }
-
-/// Tells the person something while the work goes on.
-pub(super) fn say(line: &str) {
-    // Nobody may be reading it.
-    let _ = writeln!(std::io::stderr(), "{line}").ok();
-}

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use crate::adoption::{Report, Resolution};
-use crate::keeper::{AdoptArguments, FINDINGS, print, say};
+use crate::keeper::{AdoptArguments, FINDINGS};
 use crate::store::{OpenError, ProductStore};
+use crate::terminal::{print, say};
 
 /// Adopts, or tells what it would do.
 pub(super) async fn adopt(arguments: AdoptArguments) -> anyhow::Result<ExitCode> {

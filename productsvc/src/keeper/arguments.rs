@@ -22,7 +22,7 @@ pub enum Command {
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseAddress {
-    /// Where products are kept: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
+    /// Where products are kept: `sqlite://PATH`, made by the server when missing, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
     #[arg(
         long,
         env = "DATABASE_URL",

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::keeper::BackupArguments;
 use crate::keeper::bar::{bar, shown};
-use crate::keeper::{BackupArguments, print};
 use crate::store::{self, Holding, Progress};
+use crate::terminal::print;
 
 /// Writes a backup.
 pub(super) async fn backup(BackupArguments { file, database }: BackupArguments) -> anyhow::Result<ExitCode> {

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::store::Progress;
+use crate::terminal;
 
 /// How often it is drawn.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// A bar that shows nothing yet.
 pub(super) fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    match ProgressStyle::with_template("{msg:16} {bar:40} {percent:>3} %  {elapsed}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    terminal::bar(0, "{msg:16} {bar:40} {percent:>3} %  {elapsed}")
 }
 
 /// Does some work and shows how far it is.

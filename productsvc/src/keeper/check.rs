@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::keeper::bar::{bar, shown};
-use crate::keeper::{CheckArguments, FINDINGS, print};
+use crate::keeper::{CheckArguments, FINDINGS};
 use crate::store::{self, Progress};
+use crate::terminal::print;
 
 /// Checks, after it has repaired what it may.
 pub(super) async fn check(CheckArguments { repair, database }: CheckArguments) -> anyhow::Result<ExitCode> {
