@@ -2,13 +2,14 @@
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
-//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
+//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`jobs`] for what goes on in the background, [`store`] for how they are kept, [`service`] for how they are offered;
 //! [`importer`] is the other side of an import, the command line's.
 
 pub mod config;
 pub mod error;
 pub mod import;
 pub mod importer;
+pub mod jobs;
 pub mod ledger;
 pub mod order;
 pub mod page;
@@ -39,6 +40,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     app.spawn("product purge", {
         let products = products.clone();
         move |stopping| purge::purge(products, stopping)
+    });
+    app.spawn("import jobs", {
+        let products = products.clone();
+        move |stopping| jobs::work(products, stopping)
     });
 
     // What we are.

@@ -12,6 +12,7 @@ mod failure;
 mod group;
 mod history;
 mod imports;
+mod jobs;
 mod postgres;
 mod products;
 mod purge;
@@ -22,20 +23,20 @@ mod sqlite;
 mod tests;
 mod writer;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use tracing::debug;
 
 use crate::error::Error;
-use crate::import::{Job, Mode, Piece, Refused};
+use crate::import::{Job, Piece, Refused};
 use crate::order::Order;
 use crate::page::{Cursor, Page};
 use crate::product::Product;
-use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
-use crate::store::imports::{Begin, FindJob, FindRefused, Store};
+use crate::store::imports::{Begin, FindJob, FindRefused, Store, Which};
 use crate::store::products::{Count, Find, FindBySku, FindPage};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
@@ -46,6 +47,7 @@ use crate::write::Write;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::jobs::Previews;
 pub use crate::store::products::{Field, Search};
 pub use crate::store::requests::RequestKey;
 
@@ -59,6 +61,8 @@ pub struct ProductStore {
     writer: Writer,
     /// Marked whenever this process has changed something.
     changed: watch::Sender<()>,
+    /// Told when this process is asked to work on an import in the background.
+    asked: Arc<Notify>,
 }
 
 impl ProductStore {
@@ -66,7 +70,8 @@ impl ProductStore {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let database = Database::open(url).await?;
         let changed = watch::Sender::new(());
-        Ok(Self { writer: Writer::start(database.clone(), changed.clone()), database, changed })
+        let writer = Writer::start(database.clone(), changed.clone());
+        Ok(Self { database, writer, changed, asked: Arc::default() })
     }
 
     /// Lets what runs end, then closes every connection.
@@ -151,17 +156,15 @@ impl ProductStore {
     pub async fn store_piece(&self, job: &Job, piece: &Piece, rules: &Rules, deadline: Instant) -> Result<Job, Error> {
         let job = self.database.write(&Store { job, piece, rules, now: now() }, deadline).await?;
         self.changed.send_replace(());
-        if rules.end && job.counts.created >= MANY {
-            // The import is done, whatever becomes of this.
-            let analyzed = self.database.read(&Analyze, deadline).await;
-            analyzed.unwrap_or_else(|error| debug!("could not analyse the products: {error}"));
+        if rules.end {
+            self.analyze(&job, deadline).await;
         }
         Ok(job)
     }
 
     /// How an import went.
     pub async fn find_import(&self, id: i64, deadline: Instant) -> Result<Job, Error> {
-        self.database.read(&FindJob { id }, deadline).await?.ok_or(Error::ImportNotFound { id })
+        self.database.read(&FindJob { which: Which::Id(id) }, deadline).await
     }
 
     /// The first `limit` refused rows of an import behind a line.
@@ -190,7 +193,7 @@ impl ProductStore {
 
     /// Forgets some of the changes that are older than `before`, and says how many.
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
-        self.database.write(&ForgetChanges { before }, deadline).await
+        self.database.write(&ForgetChanges { before, now: now() }, deadline).await
     }
 }
 
@@ -210,10 +213,6 @@ pub struct Listing {
 pub struct Rules {
     /// Whose import it is.
     pub author: Author,
-    /// What happens with a row whose SKU is taken.
-    pub mode: Mode,
-    /// Whether the catalogue must never have held a product.
-    pub only_if_new: bool,
     /// Whether the import ends with this piece.
     pub end: bool,
 }

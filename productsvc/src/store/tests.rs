@@ -4,7 +4,9 @@
 mod full_disk;
 mod history;
 mod imports;
+mod jobs;
 mod lists;
+mod undo;
 
 use std::time::Duration;
 
