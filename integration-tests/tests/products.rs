@@ -8,6 +8,7 @@ mod batches;
 mod watchers;
 mod crashes;
 mod orders;
+mod jobs;
 
 use std::collections::BTreeSet;
 
