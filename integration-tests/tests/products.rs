@@ -9,6 +9,7 @@ mod watchers;
 mod crashes;
 mod orders;
 mod jobs;
+mod commands;
 
 use std::collections::BTreeSet;
 
