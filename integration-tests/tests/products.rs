@@ -9,6 +9,7 @@ mod watchers;
 mod crashes;
 mod orders;
 mod jobs;
+mod takeover;
 mod commands;
 
 use std::collections::BTreeSet;

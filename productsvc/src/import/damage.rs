@@ -17,8 +17,8 @@ pub fn told(sku: &str) -> Option<String> {
 pub fn unstripped(sku_key: &str) -> impl Iterator<Item = String> {
     let bare = sku_key == "0" || !sku_key.starts_with('0');
     let is_number = !sku_key.is_empty() && sku_key.bytes().all(|byte| byte.is_ascii_digit());
-    let lengths = if bare && is_number { sku_key.len() + 1..=MOST_DIGITS } else { 1..=0 };
-    lengths.map(move |length| format!("{sku_key:0>length$}"))
+    let lengths = (bare && is_number).then(|| sku_key.len() + 1..=MOST_DIGITS);
+    lengths.into_iter().flatten().map(move |length| format!("{sku_key:0>length$}"))
 }
 
 /// `1.23457E+11`, also with a comma, as spreadsheets show numbers of many digits.

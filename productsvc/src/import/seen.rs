@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "a measurement: cargo test -p productsvc --release ten_million -- --ignored --nocapture"]
+    #[ignore = "a measurement: cargo test -p productsvc ten_million -- --ignored --nocapture"]
     fn ten_million_skus_stay_within_the_memory_of_an_import() {
         let (before, begun) = (resident(), std::time::Instant::now());
         let mut seen = Seen::default();

@@ -11,6 +11,9 @@ use crate::version::Kind;
 /// A product's name, category and SKU.
 type Said = (String, String, String);
 
+/// What a row says: the number of a name and that of a SKU.
+type Numbers = (u8, u8);
+
 /// Something that a person does.
 #[derive(Debug, Clone)]
 enum Edit {
@@ -25,8 +28,8 @@ struct Story {
     catalogue: Vec<Edit>,
     mode: Mode,
     dry_run: bool,
-    /// Pieces of rows, each a name and a SKU, and what is done behind each.
-    pieces: Vec<(Vec<(u8, u8)>, Vec<Edit>)>,
+    /// Pieces of rows, and what is done behind each.
+    pieces: Vec<(Vec<Numbers>, Vec<Edit>)>,
 }
 
 fn edits(most: usize) -> impl Strategy<Value = Vec<Edit>> {
