@@ -18,6 +18,9 @@ mod keeping;
 mod adoption;
 mod backups;
 mod checks;
+mod jobs;
+mod takeover;
+mod commands;
 
 use std::collections::BTreeSet;
 

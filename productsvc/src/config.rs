@@ -62,34 +62,48 @@ impl Settings for Config {
     }
 }
 
-/// How to import.
-///
-/// The exit code is 0 when every row is in, 2 when some were refused, 3 when
-/// nothing was done because the catalogue is not new, and 1 when the import failed.
+/// How to import, or what to do with an import.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit code: 0 all rows are in, 2 some were refused, 3 the catalogue is not new, 1 the import failed."
+    after_help = "Exit code:\n  0  all rows are in, or would be; what was asked is done\n  1  it failed\n  2  some rows were refused, or products were left alone when it was undone\n  3  the catalogue is not new: nothing was done\n  4  it was cancelled, or Ctrl-C ended the watching\n\nA dry run is kept for 7 days, what an import did can be undone for 30."
 )]
+#[group(skip)]
 pub struct ImportArguments {
     /// The CSV file: UTF-8, with a header that has the columns name, category and sku in any order
-    #[arg(value_name = "FILE.csv")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE.csv", required_unless_present = "job")]
+    pub file: Option<PathBuf>,
 
-    /// What happens with a row whose SKU a product has already
+    /// What happens with a row, by whether a product has its SKU already
     #[arg(long, value_enum, default_value_t = Mode::Upsert)]
     pub mode: Mode,
+
+    /// Change nothing: show what the import would do, and keep it to be committed
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How many changes of a dry run are shown
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub show: usize,
+
+    /// Import SKUs that look as if a spreadsheet had damaged them, as they are
+    #[arg(long)]
+    pub allow_damaged: bool,
 
     /// Import only into a catalogue that has never held a product
     #[arg(long)]
     pub only_if_new: bool,
 
-    /// Names the import, to go on with one that broke off; made up when not given
+    /// Names the import, to go on with one that broke off or was cancelled; made up when not given
     #[arg(long, value_name = "UUID")]
     pub request_id: Option<Uuid>,
 
     /// Write the refused rows to this file, with line, field and reason
     #[arg(long, value_name = "FILE.csv")]
     pub refused: Option<PathBuf>,
+
+    /// Instead of importing a file.
+    #[command(flatten)]
+    pub job: JobArguments,
 
     /// Where the registry is.
     #[command(flatten)]
@@ -124,13 +138,40 @@ pub struct ExportArguments {
     pub registry: mesh::RegistryAddress,
 }
 
-/// What happens with a row whose SKU a product has already.
+/// What to do with an import that is there.
+#[derive(Debug, Clone, Default, Args)]
+#[group(id = "job", multiple = false, conflicts_with_all = ["file", "mode", "dry_run", "allow_damaged", "only_if_new"])]
+pub struct JobArguments {
+    /// Apply a dry run, and wait until it is done
+    #[arg(long, value_name = "JOB")]
+    pub commit: Option<i64>,
+
+    /// Take back what an import did, and wait until it is done
+    #[arg(long, value_name = "JOB")]
+    pub undo: Option<i64>,
+
+    /// Stop an import; what is in stays
+    #[arg(long, value_name = "JOB")]
+    pub cancel: Option<i64>,
+
+    /// Show how an import goes until it ends
+    #[arg(long, value_name = "JOB")]
+    pub watch: Option<i64>,
+
+    /// List the latest imports
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// What happens with a row, by whether a product has its SKU already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// The product is changed to what the row says
+    /// The product is changed to what the row says, or added
     Upsert,
-    /// The row is refused
+    /// A row whose SKU is taken is refused
     Create,
+    /// A row whose SKU no product has is refused
+    Update,
 }
 
 #[cfg(test)]
@@ -157,7 +198,24 @@ mod tests {
         let arguments = Arguments::try_parse_from(["productsvc", "import", "a.csv", "--mode", "create"]).unwrap();
 
         let Some(Command::Import(import)) = arguments.command else { panic!("no import") };
-        assert_eq!((import.file, import.mode), (PathBuf::from("a.csv"), Mode::Create));
+        assert_eq!((import.file, import.mode), (Some(PathBuf::from("a.csv")), Mode::Create));
+    }
+
+    #[test]
+    fn an_import_is_of_a_file_or_about_a_job() {
+        let parse = |arguments: &[&str]| {
+            let all = ["productsvc", "import"].iter().chain(arguments);
+            Arguments::try_parse_from(all).is_ok()
+        };
+
+        for good in [&["a.csv", "--dry-run"][..], &["--commit", "7"], &["--undo", "7"], &["--list"]] {
+            assert!(parse(good), "{good:?}");
+        }
+        let mistaken =
+            [&[][..], &["a.csv", "--commit", "7"], &["--commit", "7", "--undo", "7"], &["--watch", "7", "--dry-run"]];
+        for mistaken in mistaken {
+            assert!(!parse(mistaken), "{mistaken:?}");
+        }
     }
 
     #[test]

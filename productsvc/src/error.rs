@@ -4,6 +4,8 @@ use mesh::Refusal;
 use proto::products::{DOMAIN, ErrorReason};
 use tonic::{Code, Status};
 
+use crate::import::State;
+
 /// A field of a request and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -111,6 +113,23 @@ pub enum Error {
         /// The id that was asked for.
         id: i64,
     },
+    /// No import began with this request.
+    #[error("no import has this request id")]
+    ImportOfRequestNotFound,
+    /// The import is not in a state for what is asked.
+    #[error("import {id} is {}", state.as_str())]
+    ImportState {
+        /// Its id.
+        id: i64,
+        /// How far it is.
+        state: State,
+    },
+    /// The import did something so long ago that nobody knows what.
+    #[error("what import {id} did is known no more: changes are kept for 30 days")]
+    ImportForgotten {
+        /// Its id.
+        id: i64,
+    },
     /// The same import is running elsewhere.
     #[error("the same import is running elsewhere")]
     ImportRunning,
@@ -195,7 +214,13 @@ impl From<Error> for Status {
             }
             Error::OptionsExpected => refuse(Code::InvalidArgument, ErrorReason::OptionsExpected),
             Error::CatalogueNotNew => refuse(Code::FailedPrecondition, ErrorReason::CatalogueNotNew),
-            Error::ImportNotFound { .. } => refuse(Code::NotFound, ErrorReason::ImportNotFound),
+            Error::ImportNotFound { .. } | Error::ImportOfRequestNotFound => {
+                refuse(Code::NotFound, ErrorReason::ImportNotFound)
+            }
+            Error::ImportState { state, .. } => {
+                refuse(Code::FailedPrecondition, ErrorReason::ImportState).metadata("state", state.as_str())
+            }
+            Error::ImportForgotten { .. } => refuse(Code::FailedPrecondition, ErrorReason::ChangesForgotten),
             Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
             Error::DatabaseBusy => refuse(Code::DeadlineExceeded, ErrorReason::DatabaseBusy),
             Error::DatabaseAway => refuse(Code::Unavailable, ErrorReason::DatabaseAway),
@@ -203,9 +228,7 @@ impl From<Error> for Status {
                 tracing::error!("could not write: {error}");
                 refuse(Code::ResourceExhausted, ErrorReason::DiskFull)
             }
-            Error::Stopping => {
-                Refusal::new(Code::Unavailable, DOMAIN, ErrorReason::Stopping.as_str_name(), error.to_string())
-            }
+            Error::Stopping => refuse(Code::Unavailable, ErrorReason::Stopping),
             Error::Internal(cause) => return Refusal::internal(DOMAIN, cause),
         };
         match index {

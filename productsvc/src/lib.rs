@@ -4,7 +4,7 @@
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
 //! changes, [`order`], [`filter`], [`page`] and [`import`] for lists and imports, [`search`] and
 //! [`indexer`] for searches, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] and [`exporter`] are the other side of an import and an export, the command line's,
+//! [`jobs`] for what goes on in the background; [`importer`] and [`exporter`] are the other side of an import and an export, the command line's,
 //! and [`keeper`] what is done with the database itself; [`adoption`] is what becomes of the
 //! first Rundoo's products.
 
@@ -19,6 +19,7 @@ pub mod import;
 pub mod importer;
 pub mod indexer;
 pub mod keeper;
+pub mod jobs;
 pub mod ledger;
 pub mod order;
 pub mod page;
@@ -60,6 +61,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     app.spawn("product purge", {
         let products = products.clone();
         move |stopping| purge::purge(products, stopping)
+    });
+    app.spawn("import jobs", {
+        let products = products.clone();
+        move |stopping| jobs::work(products, stopping)
     });
 
     // What we are.

@@ -35,6 +35,14 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// What a product is when it says this.
+    pub fn of(&self, product: &Product) -> Product {
+        let (name, category, sku) = (self.name.as_str(), self.category.as_str(), self.sku.as_str());
+        Product { name: name.to_owned(), category: category.to_owned(), sku: sku.to_owned(), ..product.clone() }
+    }
+}
+
 /// A product as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {

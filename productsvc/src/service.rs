@@ -8,6 +8,7 @@ mod changes;
 mod exports;
 mod imports;
 mod lists;
+mod jobs;
 mod requests;
 
 use std::time::Duration;
@@ -303,43 +304,73 @@ impl Contract for ProductService {
         request: Request<Streaming<ImportProductsRequest>>,
     ) -> Result<Response<ImportProductsResponse>, Status> {
         let call = Call::of(&request);
-        let import = imports::receive(&self.store, request.into_inner(), &call);
-        let (job, refused) = tokio::select! {
-            received = import => received?,
+        tokio::select! {
+            received = imports::receive(&self.store, request.into_inner(), &call) => received.map(Response::new),
             // What is stored stays; the client goes on with another instance.
-            () = self.stopping.cancelled() => return Err(crate::Error::Stopping.into()),
-        };
-        let refusals = refused.into_iter().map(answers::refusal).collect();
-        Ok(Response::new(ImportProductsResponse { job: Some(answers::job(job)), refusals }))
+            () = self.stopping.cancelled() => Err(Error::Stopping.into()),
+        }
     }
 
     async fn get_import_job(
         &self,
         request: Request<GetImportJobRequest>,
     ) -> Result<Response<GetImportJobResponse>, Status> {
-        let deadline = deadline(&request);
-        let id = requests::id(request.into_inner().id)?;
-        let job = self.store.find_import(id, deadline).await?;
-        Ok(Response::new(GetImportJobResponse { job: Some(answers::job(job)) }))
+        jobs::get(&self.store, request).await
+    }
+
+    async fn list_import_jobs(
+        &self,
+        request: Request<ListImportJobsRequest>,
+    ) -> Result<Response<ListImportJobsResponse>, Status> {
+        jobs::list(&self.store, request).await
+    }
+
+    type WatchImportJobStream = jobs::Watched;
+
+    async fn watch_import_job(
+        &self,
+        request: Request<WatchImportJobRequest>,
+    ) -> Result<Response<Self::WatchImportJobStream>, Status> {
+        jobs::watch(&self.store, request, self.stopping.clone()).await
     }
 
     async fn list_import_refusals(
         &self,
         request: Request<ListImportRefusalsRequest>,
     ) -> Result<Response<ListImportRefusalsResponse>, Status> {
-        let deadline = deadline(&request);
-        let request = request.into_inner();
-        let (id, size, after) = requests::refusals(&request)?;
-        self.store.find_import(id, deadline).await?;
-        let mut refused = self.store.refused_rows(id, after, size + 1, deadline).await?;
-        let more = refused.len() > size;
-        refused.truncate(size);
-        let last = refused.last().filter(|_| more).map(|refused| refused.row.line);
-        let next_page_token = last.map(|line| requests::refusals_token(id, line)).unwrap_or_default();
-        Ok(Response::new(ListImportRefusalsResponse {
-            refusals: refused.into_iter().map(answers::refusal).collect(),
-            next_page_token,
-        }))
+        jobs::refusals(&self.store, request).await
+    }
+
+    async fn list_import_changes(
+        &self,
+        request: Request<ListImportChangesRequest>,
+    ) -> Result<Response<ListImportChangesResponse>, Status> {
+        jobs::changes(&self.store, request).await
+    }
+
+    async fn commit_import(
+        &self,
+        request: Request<CommitImportRequest>,
+    ) -> Result<Response<CommitImportResponse>, Status> {
+        jobs::commit(&self.store, request).await
+    }
+
+    async fn cancel_import(
+        &self,
+        request: Request<CancelImportRequest>,
+    ) -> Result<Response<CancelImportResponse>, Status> {
+        jobs::cancel(&self.store, request).await
+    }
+
+    async fn undo_import(&self, request: Request<UndoImportRequest>) -> Result<Response<UndoImportResponse>, Status> {
+        jobs::undo(&self.store, request).await
+    }
+
+    async fn list_import_conflicts(
+        &self,
+        request: Request<ListImportConflictsRequest>,
+    ) -> Result<Response<ListImportConflictsResponse>, Status> {
+        jobs::conflicts(&self.store, request).await
     }
 }
 

@@ -17,6 +17,7 @@ mod failure;
 mod group;
 mod history;
 mod imports;
+mod jobs;
 mod lists;
 mod partial;
 mod postgres;
@@ -35,24 +36,23 @@ mod tests;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use tracing::debug;
 
 use crate::adoption::{Report, Resolution};
 use crate::error::Error;
-use crate::import::{Job, Mode, Piece, Refused};
+use crate::import::{Job, Piece, Refused};
 use crate::order::Order;
 use crate::page::Page;
 use crate::product::Product;
 use crate::range::Range;
-use crate::store::analysis::Analyze;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
-use crate::store::imports::{Begin, FindJob, FindRefused, Store};
+use crate::store::imports::{Begin, FindJob, FindRefused, Store, Which};
 use crate::store::lists::{Explain, FindInRange, FindListed, FollowRoute};
 use crate::store::postgres::Start;
 use crate::store::products::{Find, FindBySku};
@@ -68,6 +68,7 @@ pub use crate::store::checks::CheckError;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::jobs::Previews;
 pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
@@ -89,6 +90,8 @@ pub struct ProductStore {
     writer: Writer,
     /// Marked whenever this process has changed something.
     changed: watch::Sender<()>,
+    /// Told when this process is asked to work on an import in the background.
+    asked: Arc<Notify>,
 }
 
 impl ProductStore {
@@ -96,7 +99,8 @@ impl ProductStore {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let database = Database::open(url).await?;
         let changed = watch::Sender::new(());
-        let store = Self { writer: Writer::start(database.clone(), changed.clone()), database, changed };
+        let writer = Writer::start(database.clone(), changed.clone());
+        let store = Self { database, writer, changed, asked: Arc::default() };
         store.count_categories(Instant::now() + PREPARATION).await.map_err(OpenError::Prepare)?;
         Ok(store)
     }
@@ -205,17 +209,15 @@ impl ProductStore {
         self.wait_for_index(deadline).await?;
         let job = self.database.write(&Store { job, piece, rules, now: now() }, deadline).await?;
         self.changed.send_replace(());
-        if rules.end && job.counts.created >= MANY {
-            // The import is done, whatever becomes of this.
-            let analyzed = self.database.read(&Analyze, deadline).await;
-            analyzed.unwrap_or_else(|error| debug!("could not analyse the products: {error}"));
+        if rules.end {
+            self.analyze(&job, deadline).await;
         }
         Ok(job)
     }
 
     /// How an import went.
     pub async fn find_import(&self, id: i64, deadline: Instant) -> Result<Job, Error> {
-        self.database.read(&FindJob { id }, deadline).await?.ok_or(Error::ImportNotFound { id })
+        self.database.read(&FindJob { which: Which::Id(id) }, deadline).await
     }
 
     /// The first `limit` refused rows of an import behind a line.
@@ -244,7 +246,7 @@ impl ProductStore {
 
     /// Forgets some of the changes that are older than `before`, and says how many.
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
-        self.database.write(&ForgetChanges { before }, deadline).await
+        self.database.write(&ForgetChanges { before, now: now() }, deadline).await
     }
 }
 
@@ -278,10 +280,6 @@ pub async fn recount(url: &str) -> Result<(), CheckError> {
 pub struct Rules {
     /// Whose import it is.
     pub author: Author,
-    /// What happens with a row whose SKU is taken.
-    pub mode: Mode,
-    /// Whether the catalogue must never have held a product.
-    pub only_if_new: bool,
     /// Whether the import ends with this piece.
     pub end: bool,
 }

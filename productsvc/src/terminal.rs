@@ -6,9 +6,9 @@ use std::io::Write as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Prints what was asked for.
+/// Prints what was asked for, and ends its last line.
 pub fn print(text: &str) {
-    let _gone = writeln!(std::io::stdout(), "{text}");
+    let _gone = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
 }
 
 /// Tells something beside it, while the work goes on.

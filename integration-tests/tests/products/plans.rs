@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::system::Options;
 use productsvc::ProductStore;
-use productsvc::import::{GoodRow, Mode, Piece};
+use productsvc::import::{GoodRow, Manner, Mode, Piece};
 use productsvc::order::{By, Order};
 use productsvc::page::Cursor;
 use productsvc::product::Draft;
@@ -37,7 +37,14 @@ fn soon() -> Instant {
 
 async fn fill(store: &ProductStore) -> anyhow::Result<()> {
     let author = Author { name: "tests".to_owned(), call_id: String::new() };
-    let beginning = Beginning { key: None, source: String::new(), only_if_new: false };
+    let beginning = Beginning {
+        key: None,
+        source: String::new(),
+        manner: Manner { mode: Mode::Upsert, allow_damaged: false },
+        dry_run: false,
+        only_if_new: false,
+        resume_cancelled: false,
+    };
     let mut job = store.begin_import(&beginning, soon()).await?;
     let lines: Vec<i64> = (1..=PRODUCTS).collect();
     for piece in lines.chunks(500) {
@@ -48,7 +55,7 @@ async fn fill(store: &ProductStore) -> anyhow::Result<()> {
         };
         let good = piece.iter().map(|line| GoodRow { line: *line, draft: draft(*line) }).collect();
         let piece = Piece { good, refused: Vec::new(), last_line: piece[piece.len() - 1] };
-        let rules = Rules { author: author.clone(), mode: Mode::Upsert, only_if_new: false, end };
+        let rules = Rules { author: author.clone(), end };
         job = store.store_piece(&job, &piece, &rules, soon()).await?;
     }
     let ids: Vec<i64> = (1..=PRODUCTS).filter(|id| id * DELETED % PRODUCTS < DELETED).collect();

@@ -1,27 +1,31 @@
 //! Requests, parsed: every field that is at fault is named at once.
 
+mod imports;
 mod writes;
 
 use jiff::Timestamp;
 use mesh::page;
 use prost::Message as _;
 use proto::products::{
-    CompareProductVersionsRequest, ExportProductsRequest, GetProductRequest, GetProductVersionRequest, ImportMode,
-    ImportOptions, ListCategoriesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest,
-    RenameCategoryRequest, SearchField, SearchProductsRequest,
+    CompareProductVersionsRequest, ExportProductsRequest, GetProductRequest, GetProductVersionRequest,
+    ListCategoriesRequest, ListProductVersionsRequest, ListProductsRequest, RenameCategoryRequest, SearchField,
+    SearchProductsRequest,
 };
 use uuid::Uuid;
 
 use crate::category::Category;
 use crate::error::{Error, Fault};
-use crate::import::Mode;
 use crate::order::Order;
 use crate::product::Etag;
 use crate::search::{Field, Query};
 use crate::selection::Selection;
-use crate::store::{Beginning, RequestKey};
+use crate::store::RequestKey;
 use crate::text::Text;
 
+pub(super) use imports::{
+    WhichImport, changes, changes_token, commit, conflicts, conflicts_token, jobs, jobs_token, options, refusals,
+    refusals_token, undo, which_import,
+};
 pub(super) use writes::{batch_create, batch_delete, batch_update, create, delete, restore, undelete, update};
 
 type Parsed<T> = Result<T, Vec<Fault>>;
@@ -31,7 +35,6 @@ const DEFAULT_PAGE_SIZE: usize = 50;
 const MOST_PAGE_SIZE: usize = 1000;
 /// What the contract allows in one call.
 const MOST_IN_A_BATCH: usize = 1000;
-const LONGEST_SOURCE: usize = 200;
 
 /// Which product is asked for, and when.
 pub(super) fn find(request: GetProductRequest) -> Result<(Which, Option<Timestamp>), Error> {
@@ -168,41 +171,6 @@ fn category(field: &str, path: &str) -> Parsed<Category> {
     Category::parse(path).map_err(|problem| vec![Fault::new(field, problem)])
 }
 
-/// What an import's options say.
-pub(super) fn options(options: ImportOptions) -> Result<(Beginning, Mode), Error> {
-    let mode = match ImportMode::try_from(options.mode) {
-        Ok(ImportMode::Unspecified | ImportMode::Upsert) => Ok(Mode::Upsert),
-        Ok(ImportMode::Create) => Ok(Mode::Create),
-        Err(_) => fault("options.mode", "is none that we know"),
-    };
-    let source = match options.source.trim() {
-        source if source.chars().any(char::is_control) => fault("options.source", "must not hold control characters"),
-        source if source.chars().count() > LONGEST_SOURCE => {
-            fault("options.source", format!("must have at most {LONGEST_SOURCE} characters"))
-        }
-        source => Ok(source.to_owned()),
-    };
-    let id = request_id(&options.request_id).map_err(|_| vec![Fault::new("options.request_id", "must be a UUID")]);
-    let ((mode, source), id) = both(both(mode, source), id)?;
-    let only_if_new = options.only_if_new;
-    let rest = ImportOptions { request_id: String::new(), ..options };
-    let key = id.map(|id| RequestKey::new(id, "ImportProducts", &rest.encode_to_vec()));
-    Ok((Beginning { key, source, only_if_new }, mode))
-}
-
-const LIST_REFUSALS: &str = "ListImportRefusals";
-
-/// Which import, how many rows at most, and behind which line.
-pub(super) fn refusals(request: &ListImportRefusalsRequest) -> Result<(i64, usize, i64), Error> {
-    let (id, size) = both(product_id(request.id), size(request.page_size))?;
-    Ok((id, size, place(&request.page_token, LIST_REFUSALS, id)?.unwrap_or(0)))
-}
-
-/// The token of the refused rows of an import behind a line.
-pub(super) fn refusals_token(id: i64, line: i64) -> String {
-    page::encode(LIST_REFUSALS, &[&id.to_string()], &[&line.to_string()])
-}
-
 /// The number that a token of something's list holds; none for its beginning.
 fn place(token: &str, method: &str, id: i64) -> Result<Option<i64>, Error> {
     if token.is_empty() {
@@ -268,7 +236,6 @@ mod tests {
     fn an_empty_request_names_all_that_is_missing() {
         assert_eq!(fields(compare(&CompareProductVersionsRequest::default()).unwrap_err()).len(), 3);
         assert_eq!(fields(search(&SearchProductsRequest::default()).unwrap_err()), ["query"]);
-        assert_eq!(fields(refusals(&ListImportRefusalsRequest::default()).unwrap_err()), ["id"]);
     }
 
     #[test]
@@ -280,17 +247,5 @@ mod tests {
             page_token: String::new(),
         };
         assert_eq!(fields(search(&garbage).unwrap_err()), ["field", "query", "page_size"]);
-
-        let garbage =
-            ImportOptions { request_id: "no uuid".to_owned(), mode: 99, only_if_new: true, source: "\0".to_owned() };
-        assert_eq!(fields(options(garbage).unwrap_err()), ["options.mode", "options.source", "options.request_id"]);
-    }
-
-    #[test]
-    fn a_token_of_refused_rows_belongs_to_its_import() {
-        let request = |id, page_token| ListImportRefusalsRequest { id, page_size: 0, page_token };
-
-        assert_eq!(refusals(&request(3, refusals_token(3, 17))).unwrap(), (3, 50, 17));
-        assert!(matches!(refusals(&request(4, refusals_token(3, 17))), Err(Error::InvalidPageToken)));
     }
 }

@@ -7,8 +7,10 @@ mod checks;
 mod full_disk;
 mod history;
 mod imports;
+mod jobs;
 mod lists;
 mod searches;
+mod undo;
 
 use std::time::Duration;
 

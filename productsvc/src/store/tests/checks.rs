@@ -96,15 +96,18 @@ async fn each_damage_is_told_with_its_ids() {
         ),
         ("DELETE FROM products WHERE id = 3", "change 6 is of product 3, which is not there and was not purged"),
         (
-            "INSERT INTO import_jobs VALUES (1, 'a', 3, 3, 1, 0, 0, 1, 1, NULL)",
+            "INSERT INTO import_jobs (id, source, mark, total_rows, created_rows, updated_rows, unchanged_rows,
+                refused_rows, create_time) VALUES (1, 'a', 3, 3, 1, 0, 0, 1, 1)",
             "import 1 counts 3 rows, but says what became of 2",
         ),
         (
-            "INSERT INTO import_jobs VALUES (1, 'a', 3, 3, 1, 0, 0, 2, 1, NULL)",
+            "INSERT INTO import_jobs (id, source, mark, total_rows, created_rows, updated_rows, unchanged_rows,
+                refused_rows, create_time) VALUES (1, 'a', 3, 3, 1, 0, 0, 2, 1)",
             "import 1 counts 2 refused rows, of which 0 are kept",
         ),
         (
-            "INSERT INTO import_refusals VALUES (5, 1, '', '', '', '', '', '')",
+            "INSERT INTO import_refusals (job_id, line, name, category, sku, field, reason, message)
+                VALUES (5, 1, '', '', '', '', '', '')",
             "a row of import_refusals refers to a row of import_jobs that is not there",
         ),
         ("ALTER TABLE products ADD COLUMN price INTEGER", "the table products has other columns"),
