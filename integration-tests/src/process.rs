@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -124,7 +124,7 @@ impl Process {
         let mut lines = self.output.count.subscribe();
         loop {
             lines.borrow_and_update();
-            if let Some(address) = self.find(SERVING) {
+            if let Some(address) = self.output.serving.get() {
                 return address.parse().context("the program printed no address");
             }
             tokio::select! {
@@ -141,8 +141,7 @@ impl Process {
     /// What stands after `mark` in the first printed line that has it, up to a space.
     pub fn find(&self, mark: &str) -> Option<String> {
         let lines = self.output.lock();
-        let line = lines.iter().find_map(|line| line.split_once(mark).map(|(_, rest)| rest.to_owned()))?;
-        Some(line.split(['\u{1b}', ' ']).next().unwrap_or_default().to_owned())
+        lines.iter().find_map(|line| behind(line, mark))
     }
 
     /// Everything that it printed lately.
@@ -231,8 +230,16 @@ pub fn describe(status: ExitStatus) -> String {
 #[derive(Default)]
 struct Output {
     lines: Mutex<VecDeque<String>>,
+    /// Where it serves. Who says much may have gone on by hundreds of lines before that is asked for.
+    serving: OnceLock<String>,
     count: watch::Sender<u64>,
     on_line: Option<OnLine>,
+}
+
+/// What stands after `mark` in a line that has it, up to a space.
+fn behind(line: &str, mark: &str) -> Option<String> {
+    let (_, rest) = line.split_once(mark)?;
+    Some(rest.split(['\u{1b}', ' ']).next().unwrap_or_default().to_owned())
 }
 
 impl std::fmt::Debug for Output {
@@ -247,6 +254,9 @@ impl Output {
         while let Ok(Some(line)) = lines.next_line().await {
             if let Some(on_line) = &self.on_line {
                 on_line(&line);
+            }
+            if let Some(address) = behind(&line, SERVING) {
+                self.serving.get_or_init(|| address);
             }
             let mut kept = self.lock();
             kept.push_back(line);

@@ -7,10 +7,10 @@ use harness::system::{Options, Role, System};
 use harness::{binaries, catalogue, eventually};
 use proto::products::{ListProductsRequest, Product, UpdateProductRequest};
 
-const ROWS: usize = 50_000;
+pub(crate) const ROWS: usize = 50_000;
 
 /// Rows as stores have them: commas, quotes, line ends in quotes, other scripts.
-fn varied(count: usize) -> String {
+pub(crate) fn varied(count: usize) -> String {
     let mut text = "\u{feff}sku,Name,CATEGORY\r\n".to_owned();
     for n in 0..count {
         let (name, category) = match n % 5 {
@@ -25,14 +25,14 @@ fn varied(count: usize) -> String {
     text
 }
 
-fn file(system: &System, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn file(system: &System, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let path = system.folder().join(name);
     std::fs::write(&path, text)?;
     Ok(path)
 }
 
 /// Imports a file as a person does: the exit code, and what was printed.
-async fn import(system: &System, file: &Path, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+pub(crate) async fn import(system: &System, file: &Path, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
     let program = system.program(Role::Products(0)).argument("import").argument(file.display().to_string());
     let program = arguments.iter().fold(program, |program, argument| program.argument(*argument));
     let (status, output) = program.start()?.finish().await?;
@@ -40,7 +40,7 @@ async fn import(system: &System, file: &Path, arguments: &[&str]) -> anyhow::Res
 }
 
 /// A summary in one line: `created 1, changed 2, unchanged 3, refused 4`.
-fn counts(output: &str) -> String {
+pub(crate) fn counts(output: &str) -> String {
     let count = |what: &str| {
         let line = output.lines().find(|line| line.trim_start().starts_with(what)).unwrap_or_default();
         format!("{what} {}", line.split_whitespace().nth(1).unwrap_or("?"))

@@ -9,6 +9,19 @@ mod watchers;
 mod crashes;
 mod orders;
 mod archives;
+mod searches;
+mod categories;
+mod filters;
+mod exports;
+mod plans;
+mod hangs;
+mod keeping;
+mod adoption;
+mod backups;
+mod checks;
+mod jobs;
+mod takeover;
+mod commands;
 
 use std::collections::BTreeSet;
 
@@ -296,7 +309,8 @@ async fn searches_take_every_character_as_it_is() -> anyhow::Result<()> {
         let cases = [
             ("100%", vec!["A"]),
             ("%", vec!["A"]),
-            ("0% c", vec!["A"]),
+            ("0% c", vec![]),
+            ("100% c", vec!["A"]),
             ("_", vec!["C"]),
             ("snap_line", vec!["C"]),
             (r"\", vec!["E"]),

@@ -65,7 +65,8 @@ impl Backends {
             page_token,
         };
         let page = self.products.clone().search_products(request).await?.into_inner();
-        Ok(Listing::new(page.products, page.previous_page_token, page.next_page_token))
+        let products = page.results.into_iter().filter_map(|result| result.product).collect();
+        Ok(Listing::new(products, page.previous_page_token, page.next_page_token))
     }
 
     /// One product, also when it is deleted.

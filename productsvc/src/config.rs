@@ -9,7 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh::Settings;
 use uuid::Uuid;
 
-pub use lake::{ArchiveArguments, PartitionArguments};
+use crate::keeper::DatabaseAddress;
+
+pub use lake::ArchiveArguments;
 
 /// The catalogue of a building-supply store: keeps products and serves them over gRPC.
 #[derive(Debug, Parser)]
@@ -29,10 +31,13 @@ pub struct Arguments {
 pub enum Command {
     /// Import products from a CSV file through the running product service
     Import(ImportArguments),
+    /// Export products to a CSV file through the running product service
+    Export(ExportArguments),
     /// Move old versions from the database to the data lake, through the running product service
     Archive(ArchiveArguments),
-    /// Partition the versions of a PostgreSQL database by month, once
-    Partition(PartitionArguments),
+    /// What is done with the database itself.
+    #[command(flatten)]
+    Keep(crate::keeper::Command),
 }
 
 /// How to serve.
@@ -44,15 +49,9 @@ pub struct Config {
     #[arg(long, env = "PRODUCTSVC_LISTEN", default_value = "127.0.0.1:5053", value_name = "IP:PORT")]
     pub listen: SocketAddr,
 
-    /// Where products are kept: `sqlite://PATH`, made when missing, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        default_value = "sqlite://data/products.db",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub database_url: String,
+    /// Where products are kept; a file is made when missing.
+    #[command(flatten)]
+    pub database: DatabaseAddress,
 
     /// Where old versions are archived to, and found again; for S3 the usual AWS_ variables say who may, and where else it is
     #[arg(long, env = "PRODUCTSVC_LAKE", value_name = "s3://BUCKET/PREFIX|file:///FOLDER|FOLDER")]
@@ -73,28 +72,38 @@ impl Settings for Config {
     }
 }
 
-/// How to import.
-///
-/// The exit code is 0 when every row is in, 2 when some were refused, 3 when
-/// nothing was done because the catalogue is not new, and 1 when the import failed.
+/// How to import, or what to do with an import.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit code: 0 all rows are in, 2 some were refused, 3 the catalogue is not new, 1 the import failed."
+    after_help = "Exit code:\n  0  all rows are in, or would be; what was asked is done\n  1  it failed\n  2  some rows were refused, or products were left alone when it was undone\n  3  the catalogue is not new: nothing was done\n  4  it was cancelled, or Ctrl-C ended the watching\n\nA dry run is kept for 7 days, what an import did can be undone for 30."
 )]
+#[group(skip)]
 pub struct ImportArguments {
     /// The CSV file: UTF-8, with a header that has the columns name, category and sku in any order
-    #[arg(value_name = "FILE.csv")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE.csv", required_unless_present = "job")]
+    pub file: Option<PathBuf>,
 
-    /// What happens with a row whose SKU a product has already
+    /// What happens with a row, by whether a product has its SKU already
     #[arg(long, value_enum, default_value_t = Mode::Upsert)]
     pub mode: Mode,
+
+    /// Change nothing: show what the import would do, and keep it to be committed
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How many changes of a dry run are shown
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub show: usize,
+
+    /// Import SKUs that look as if a spreadsheet had damaged them, as they are
+    #[arg(long)]
+    pub allow_damaged: bool,
 
     /// Import only into a catalogue that has never held a product
     #[arg(long)]
     pub only_if_new: bool,
 
-    /// Names the import, to go on with one that broke off; made up when not given
+    /// Names the import, to go on with one that broke off or was cancelled; made up when not given
     #[arg(long, value_name = "UUID")]
     pub request_id: Option<Uuid>,
 
@@ -102,18 +111,77 @@ pub struct ImportArguments {
     #[arg(long, value_name = "FILE.csv")]
     pub refused: Option<PathBuf>,
 
+    /// Instead of importing a file.
+    #[command(flatten)]
+    pub job: JobArguments,
+
     /// Where the registry is.
     #[command(flatten)]
     pub registry: mesh::RegistryAddress,
 }
 
-/// What happens with a row whose SKU a product has already.
+/// What to export.
+///
+/// The exit code is 0 when all is written, 130 after Ctrl-C and 1 when the export failed:
+/// a file is then as it was before.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit code: 0 all is written, 130 after Ctrl-C, 1 the export failed: the file is as it was.")]
+pub struct ExportArguments {
+    /// The CSV file, which appears when it is whole; `-` is standard output
+    #[arg(value_name = "FILE.csv")]
+    pub file: PathBuf,
+
+    /// Which products, such as `category:"Paint" AND sku = "HAM-*"`; all without
+    #[arg(long, default_value = "", value_name = "FILTER")]
+    pub filter: String,
+
+    /// `id`, `name`, `category`, `sku`, `create_time` or `update_time`, and ` desc` for the greatest first
+    #[arg(long, default_value = "id", value_name = "ORDER")]
+    pub order_by: String,
+
+    /// Write deleted products too, and when they were
+    #[arg(long)]
+    pub show_deleted: bool,
+
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: mesh::RegistryAddress,
+}
+
+/// What to do with an import that is there.
+#[derive(Debug, Clone, Default, Args)]
+#[group(id = "job", multiple = false, conflicts_with_all = ["file", "mode", "dry_run", "allow_damaged", "only_if_new"])]
+pub struct JobArguments {
+    /// Apply a dry run, and wait until it is done
+    #[arg(long, value_name = "JOB")]
+    pub commit: Option<i64>,
+
+    /// Take back what an import did, and wait until it is done
+    #[arg(long, value_name = "JOB")]
+    pub undo: Option<i64>,
+
+    /// Stop an import; what is in stays
+    #[arg(long, value_name = "JOB")]
+    pub cancel: Option<i64>,
+
+    /// Show how an import goes until it ends
+    #[arg(long, value_name = "JOB")]
+    pub watch: Option<i64>,
+
+    /// List the latest imports
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// What happens with a row, by whether a product has its SKU already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// The product is changed to what the row says
+    /// The product is changed to what the row says, or added
     Upsert,
-    /// The row is refused
+    /// A row whose SKU is taken is refused
     Create,
+    /// A row whose SKU no product has is refused
+    Update,
 }
 
 #[cfg(test)]
@@ -140,6 +208,31 @@ mod tests {
         let arguments = Arguments::try_parse_from(["productsvc", "import", "a.csv", "--mode", "create"]).unwrap();
 
         let Some(Command::Import(import)) = arguments.command else { panic!("no import") };
-        assert_eq!((import.file, import.mode), (PathBuf::from("a.csv"), Mode::Create));
+        assert_eq!((import.file, import.mode), (Some(PathBuf::from("a.csv")), Mode::Create));
+    }
+
+    #[test]
+    fn an_import_is_of_a_file_or_about_a_job() {
+        let parse = |arguments: &[&str]| {
+            let all = ["productsvc", "import"].iter().chain(arguments);
+            Arguments::try_parse_from(all).is_ok()
+        };
+
+        for good in [&["a.csv", "--dry-run"][..], &["--commit", "7"], &["--undo", "7"], &["--list"]] {
+            assert!(parse(good), "{good:?}");
+        }
+        let mistaken =
+            [&[][..], &["a.csv", "--commit", "7"], &["--commit", "7", "--undo", "7"], &["--watch", "7", "--dry-run"]];
+        for mistaken in mistaken {
+            assert!(!parse(mistaken), "{mistaken:?}");
+        }
+    }
+
+    #[test]
+    fn an_export_goes_to_a_file_or_to_standard_output() {
+        let arguments = Arguments::try_parse_from(["productsvc", "export", "-", "--filter", "id > 3"]).unwrap();
+
+        let Some(Command::Export(export)) = arguments.command else { panic!("no export") };
+        assert_eq!((export.file, export.filter.as_str()), (PathBuf::from("-"), "id > 3"));
     }
 }

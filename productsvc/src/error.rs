@@ -4,6 +4,7 @@ use mesh::Refusal;
 use proto::products::{DOMAIN, ErrorReason};
 use tonic::{Code, Status};
 
+use crate::import::State;
 use crate::lake::Month;
 
 /// A field of a request and what is wrong with it.
@@ -75,6 +76,12 @@ pub enum Error {
         /// The version that was asked for.
         version: i64,
     },
+    /// There is no product in the category or below it.
+    #[error("there is no product in {path} or below it")]
+    CategoryNotFound {
+        /// Its path.
+        path: String,
+    },
     /// The changes from there on are not kept any more.
     #[error("changes are kept from sequence {first} on")]
     ChangesForgotten {
@@ -105,6 +112,23 @@ pub enum Error {
     #[error("there is no import {id}")]
     ImportNotFound {
         /// The id that was asked for.
+        id: i64,
+    },
+    /// No import began with this request.
+    #[error("no import has this request id")]
+    ImportOfRequestNotFound,
+    /// The import is not in a state for what is asked.
+    #[error("import {id} is {}", state.as_str())]
+    ImportState {
+        /// Its id.
+        id: i64,
+        /// How far it is.
+        state: State,
+    },
+    /// The import did something so long ago that nobody knows what.
+    #[error("what import {id} did is known no more: changes are kept for 30 days")]
+    ImportForgotten {
+        /// Its id.
         id: i64,
     },
     /// The same import is running elsewhere.
@@ -200,6 +224,7 @@ impl From<Error> for Status {
             Error::SkuTwice => refuse(Code::InvalidArgument, ErrorReason::DuplicateSku)
                 .field(format!("{place}sku"), "stands in an earlier request"),
             Error::ProductNotDeleted { .. } => refuse(Code::AlreadyExists, ErrorReason::ProductNotDeleted),
+            Error::CategoryNotFound { .. } => refuse(Code::NotFound, ErrorReason::CategoryNotFound),
             Error::VersionNotFound { .. } => refuse(Code::NotFound, ErrorReason::VersionNotFound),
             Error::ChangesForgotten { first } => {
                 refuse(Code::OutOfRange, ErrorReason::ChangesForgotten).metadata("first_sequence", first.to_string())
@@ -211,8 +236,11 @@ impl From<Error> for Status {
             }
             Error::OptionsExpected => refuse(Code::InvalidArgument, ErrorReason::OptionsExpected),
             Error::CatalogueNotNew => refuse(Code::FailedPrecondition, ErrorReason::CatalogueNotNew),
-            Error::ImportNotFound { .. } => refuse(Code::NotFound, ErrorReason::ImportNotFound),
-            Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
+            Error::ImportNotFound { .. }
+            | Error::ImportOfRequestNotFound
+            | Error::ImportState { .. }
+            | Error::ImportForgotten { .. }
+            | Error::ImportRunning => of_import(&error),
             Error::NoLake | Error::ArchiveRunning { .. } | Error::LakeAway { .. } | Error::LakeDamaged { .. } => {
                 of_lake(&error)
             }
@@ -222,15 +250,26 @@ impl From<Error> for Status {
                 tracing::error!("could not write: {error}");
                 refuse(Code::ResourceExhausted, ErrorReason::DiskFull)
             }
-            Error::Stopping => {
-                Refusal::new(Code::Unavailable, DOMAIN, ErrorReason::Stopping.as_str_name(), error.to_string())
-            }
+            Error::Stopping => refuse(Code::Unavailable, ErrorReason::Stopping),
             Error::Internal(cause) => return Refusal::internal(DOMAIN, cause),
         };
         match index {
             Some(index) => refusal.metadata("index", index.to_string()).into_status(),
             None => refusal.into_status(),
         }
+    }
+}
+
+/// What an import has to do with.
+fn of_import(error: &Error) -> Refusal {
+    let refuse = |code, reason: ErrorReason| Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());
+    match error {
+        Error::ImportState { state, .. } => {
+            refuse(Code::FailedPrecondition, ErrorReason::ImportState).metadata("state", state.as_str())
+        }
+        Error::ImportForgotten { .. } => refuse(Code::FailedPrecondition, ErrorReason::ChangesForgotten),
+        Error::ImportRunning => refuse(Code::Aborted, ErrorReason::ImportRunning),
+        _ => refuse(Code::NotFound, ErrorReason::ImportNotFound),
     }
 }
 

@@ -1,24 +1,52 @@
-//! An import: rows, which of them are good, and why others are refused.
+//! An import: its rows, which of them are good, why others are refused, and its job.
 //!
 //! Pure: what is stored of it is the store's business, how rows arrive the service's.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher as _, RandomState};
+mod checker;
+pub mod damage;
+mod job;
+mod preview;
+mod seen;
 
-use jiff::Timestamp;
-
-use crate::error::{Error, Fault};
 use crate::product::Draft;
 use crate::text::cut;
 
-/// What happens with a row whose SKU a product has already.
+pub use checker::Checker;
+pub use job::{Counts, Job, State};
+pub use preview::{Conflict, Preview};
+
+/// What happens with a row, by whether a product has its SKU already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The product is changed.
+    /// The product is changed, or added.
     Upsert,
-    /// The row is refused.
+    /// A row whose SKU is taken is refused.
     Create,
+    /// A row whose SKU no product has is refused.
+    Update,
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Upsert, Self::Create, Self::Update];
+
+    /// What the database calls it: its place in the list, which only grows.
+    pub fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// Reads back what the database calls it.
+    pub fn parse(code: i64) -> Self {
+        Self::ALL.into_iter().find(|mode| mode.code() == code).unwrap_or(Self::Upsert)
+    }
+}
+
+/// How rows become changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// What happens with a row, by whether its SKU is taken.
+    pub mode: Mode,
+    /// Whether SKUs that a spreadsheet damaged are taken as they are.
+    pub allow_damaged: bool,
 }
 
 /// A row as it came.
@@ -32,6 +60,21 @@ pub struct Row {
     pub category: String,
     /// The stock keeping unit.
     pub sku: String,
+}
+
+/// So much of each text of a refused row is kept: more than any correct one has, and
+/// enough to correct it by.
+pub const KEPT_CHARACTERS: usize = 2000;
+
+impl Row {
+    /// What is kept of it when it is refused, and whether that is less than all.
+    pub fn kept(&self) -> (Self, bool) {
+        let is_long = |text: &str| text.chars().nth(KEPT_CHARACTERS).is_some();
+        let is_cut = [&self.name, &self.category, &self.sku].into_iter().any(|text| is_long(text));
+        let kept = |text: &str| cut(text, KEPT_CHARACTERS);
+        let (name, category, sku) = (kept(&self.name), kept(&self.category), kept(&self.sku));
+        (Self { line: self.line, name, category, sku }, is_cut)
+    }
 }
 
 /// A row that can be stored.
@@ -53,15 +96,17 @@ impl GoodRow {
             category: category.as_str().to_owned(),
             sku: sku.as_str().to_owned(),
         };
-        Refused { row, field: "sku".to_owned(), reason, message }
+        Refused { row, is_cut: false, field: "sku".to_owned(), reason, message }
     }
 }
 
 /// A row that was refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The row, each text cut at its limit.
+    /// The row, with as much of each text as is kept.
     pub row: Row,
+    /// Whether that is less than all of it.
+    pub is_cut: bool,
     /// The first field that is at fault.
     pub field: String,
     /// Why, for programs.
@@ -79,10 +124,15 @@ pub enum Reason {
     SkuTaken,
     /// An earlier line has the SKU already.
     DuplicateSku,
+    /// No product has the SKU, and only those that one has are wanted.
+    ProductNotFound,
+    /// A spreadsheet made something else of the SKU.
+    SpreadsheetDamage,
 }
 
 impl Reason {
-    const ALL: [Self; 3] = [Self::InvalidField, Self::SkuTaken, Self::DuplicateSku];
+    const ALL: [Self; 5] =
+        [Self::InvalidField, Self::SkuTaken, Self::DuplicateSku, Self::ProductNotFound, Self::SpreadsheetDamage];
 
     /// What the database calls it.
     pub fn as_str(self) -> &'static str {
@@ -90,6 +140,8 @@ impl Reason {
             Self::InvalidField => "INVALID_FIELD",
             Self::SkuTaken => "SKU_TAKEN",
             Self::DuplicateSku => "DUPLICATE_SKU",
+            Self::ProductNotFound => "PRODUCT_NOT_FOUND",
+            Self::SpreadsheetDamage => "SPREADSHEET_DAMAGE",
         }
     }
 
@@ -97,38 +149,6 @@ impl Reason {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
-}
-
-/// How far an import is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// Given when it began.
-    pub id: i64,
-    /// Where the rows come from, for people.
-    pub source: String,
-    /// The last line that is dealt with.
-    pub mark: i64,
-    /// What became of the rows so far.
-    pub counts: Counts,
-    /// When it began.
-    pub create_time: Timestamp,
-    /// When it ended.
-    pub end_time: Option<Timestamp>,
-}
-
-/// What became of rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Rows that were read.
-    pub rows: i64,
-    /// Products that were added.
-    pub created: i64,
-    /// Products that were changed.
-    pub updated: i64,
-    /// Rows that are as the catalogue has them.
-    pub unchanged: i64,
-    /// Rows that were refused.
-    pub refused: i64,
 }
 
 /// Rows that are stored together, in the order of the file.
@@ -154,145 +174,28 @@ impl Piece {
     }
 }
 
-/// Checks the rows of one import in their order and gathers them into pieces.
-#[derive(Debug, Default)]
-pub struct Checker {
-    piece: Piece,
-    last_line: i64,
-    /// The line that each SKU stands on, by a hash of its key: 16 bytes a row
-    /// instead of the text. That two of a million differing SKUs share a 64-bit
-    /// hash happens once in 37 million imports.
-    lines: HashMap<u64, i64>,
-    hasher: RandomState,
-}
-
-impl Checker {
-    /// Checks a row; of an import that goes on, rows up to `mark` are only remembered.
-    pub fn add(&mut self, row: &Row, mark: i64) -> Result<(), Error> {
-        if row.line <= self.last_line {
-            let problem =
-                format!("must rise from row to row and begin above 0: {} comes after {}", row.line, self.last_line);
-            return Err(Error::invalid("rows.line", problem));
-        }
-        self.last_line = row.line;
-        let checked = self.check(row);
-        if row.line > mark {
-            self.piece.last_line = row.line;
-            match checked {
-                Checked::Good(good) => self.piece.good.push(good),
-                Checked::Refused(refused) => self.piece.refused.push(refused),
-            }
-        }
-        Ok(())
-    }
-
-    /// How many rows wait for being stored.
-    pub fn waiting(&self) -> usize {
-        self.piece.len()
-    }
-
-    /// Takes the rows that wait.
-    pub fn take(&mut self) -> Piece {
-        std::mem::take(&mut self.piece)
-    }
-
-    fn check(&mut self, row: &Row) -> Checked {
-        let draft = match Draft::parse(&row.name, &row.category, &row.sku) {
-            Ok(draft) => draft,
-            Err(faults) => return Checked::Refused(invalid(row, &faults)),
-        };
-        let good = GoodRow { line: row.line, draft };
-        let hash = self.hasher.hash_one(good.draft.sku.key());
-        match self.lines.entry(hash) {
-            Entry::Occupied(earlier) => {
-                let message = format!("the SKU stands on line {} already", earlier.get());
-                Checked::Refused(good.refused(Reason::DuplicateSku, message))
-            }
-            Entry::Vacant(first) => {
-                first.insert(row.line);
-                Checked::Good(good)
-            }
-        }
-    }
-}
-
-/// What became of a row.
-enum Checked {
-    Good(GoodRow),
-    Refused(Refused),
-}
-
-fn invalid(row: &Row, faults: &[Fault]) -> Refused {
-    let row =
-        Row { line: row.line, name: cut(&row.name, 200), category: cut(&row.category, 120), sku: cut(&row.sku, 64) };
-    let field = faults.first().map(|fault| fault.field.clone()).unwrap_or_default();
-    let message = Error::Invalid(faults.to_vec()).to_string();
-    Refused { row, field, reason: Reason::InvalidField, message }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(line: i64, sku: &str) -> Row {
-        Row { line, name: format!("Product {line}"), category: "Tools".to_owned(), sku: sku.to_owned() }
-    }
-
     #[test]
-    fn good_rows_and_refused_ones_are_parted() {
-        let mut checker = Checker::default();
-        checker.add(&row(2, "A"), 0).unwrap();
-        checker.add(&row(3, " "), 0).unwrap();
-
-        let piece = checker.take();
-
-        assert_eq!((piece.good.len(), piece.refused.len(), piece.last_line), (1, 1, 3));
-        assert_eq!((piece.refused[0].field.as_str(), piece.refused[0].reason), ("sku", Reason::InvalidField));
-        assert!(checker.take().is_empty());
-    }
-
-    #[test]
-    fn a_repeated_sku_names_the_earlier_line() {
-        let mut checker = Checker::default();
-        checker.add(&row(2, "abc-1"), 0).unwrap();
-        checker.add(&row(9, "ABC-1"), 0).unwrap();
-
-        let refused = checker.take().refused;
-
-        assert_eq!(refused[0].reason, Reason::DuplicateSku);
-        assert_eq!(refused[0].message, "the SKU stands on line 2 already");
-    }
-
-    #[test]
-    fn an_import_that_goes_on_remembers_the_rows_it_skips() {
-        let mut checker = Checker::default();
-        checker.add(&row(2, "A"), 2).unwrap();
-        checker.add(&row(3, "a"), 2).unwrap();
-
-        let piece = checker.take();
-
-        assert_eq!((piece.good.len(), piece.refused.len()), (0, 1));
-    }
-
-    #[test]
-    fn lines_must_rise() {
-        for line in [i64::MIN, -1, 0] {
-            assert!(Checker::default().add(&row(line, "A"), 0).is_err(), "{line}");
+    fn codes_and_names_lead_back() {
+        for mode in Mode::ALL {
+            assert_eq!(Mode::parse(mode.code()), mode);
         }
-        let mut checker = Checker::default();
-        checker.add(&row(5, "A"), 0).unwrap();
-        assert!(checker.add(&row(5, "B"), 0).is_err());
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        }
+        assert_eq!((Mode::Upsert.code(), Mode::Update.code()), (0, 2));
     }
 
     #[test]
-    fn a_refused_row_is_cut_at_its_limits() {
-        let huge = "x".repeat(1_000_000);
-        let mut checker = Checker::default();
-        checker.add(&Row { line: 1, name: huge.clone(), category: huge.clone(), sku: huge }, 0).unwrap();
+    fn a_row_says_when_not_all_of_it_is_kept() {
+        let row = |name: String| Row { line: 2, name, category: "Tools".to_owned(), sku: "A".to_owned() };
 
-        let refused = checker.take().refused.remove(0);
-
-        assert_eq!((refused.row.name.len(), refused.row.category.len(), refused.row.sku.len()), (200, 120, 64));
-        assert!(refused.message.len() < 300, "{}", refused.message);
+        let (whole, is_cut) = row("ä".repeat(KEPT_CHARACTERS)).kept();
+        assert!(!is_cut && whole.name.chars().count() == KEPT_CHARACTERS);
+        let (part, is_cut) = row("ä".repeat(KEPT_CHARACTERS + 1)).kept();
+        assert!(is_cut && part.name == whole.name);
     }
 }

@@ -4,7 +4,10 @@
 //! knows nothing of the database. A connection that breaks is no end: the file is
 //! sent again under the same request id, and the service skips what it has.
 
+mod cancel;
+mod difference;
 mod feed;
+mod jobs;
 mod lines;
 mod report;
 mod sheet;
@@ -17,15 +20,16 @@ use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use mesh::{Mesh, Refusal};
 use proto::products::product_service_client::ProductServiceClient;
-use proto::products::{ErrorReason, ImportMode, ImportOptions, ImportProductsResponse};
+use proto::products::{ErrorReason, ImportJob, ImportMode, ImportOptions, ImportProductsResponse, ImportState};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::config::{ImportArguments, Mode};
 use crate::importer::feed::Feed;
-use crate::importer::report::{Report, say};
+use crate::importer::report::Report;
 use crate::importer::sheet::Sheet;
+use crate::terminal::{self, say};
 use crate::text::cut;
 
 /// The client of the product service through the mesh.
@@ -34,16 +38,32 @@ type Client = ProductServiceClient<mesh::Channel>;
 /// How long we wait for a product service that is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The exit code of an import with refused rows, or of an undoing with conflicts.
+const REFUSED: u8 = 2;
+
 /// The exit code of `--only-if-new` on a catalogue that is not.
 const NOT_NEW: u8 = 3;
+
+/// How far the file is sent.
+const BAR: &str = "{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {msg}";
+
+/// The exit code of what was cancelled, or watched no longer.
+const CANCELLED: u8 = 4;
 
 /// How often we look whether it is back.
 const RETRY_PERIOD: Duration = Duration::from_millis(300);
 
-/// Imports the file that the arguments name, and reports how it went.
+/// Does what the arguments say, and reports how it went.
 pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<ExitCode> {
+    let client = Client::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
+    match &arguments.file {
+        Some(file) => import_file(client, file, &arguments).await,
+        None => jobs::serve(client, &arguments).await,
+    }
+}
+
+async fn import_file(client: Client, file: &Path, arguments: &ImportArguments) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let file = &arguments.file;
     // The whole file is read once before anything is sent: half an import of a
     // file that cannot be read to its end would help nobody.
     let survey =
@@ -52,47 +72,64 @@ pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<Ex
         say(&format!("the column {column:?} is ignored: a product has name, category and sku"));
     }
 
-    let client = Client::new(mesh.channel("productsvc", proto::products::DESCRIPTORS));
-    let mut sending =
-        Sending { client: client.clone(), file, options: options(&arguments), bar: bar(survey.bytes), furthest: 0 };
-    let answer = sending.until_answered().await;
+    let options = options(file, arguments);
+    let request_id = options.request_id.clone();
+    let bar = terminal::bar(survey.bytes, BAR);
+    let mut sending = Sending { client: client.clone(), file, options, bar, furthest: 0 };
+    let answer = tokio::select! {
+        answer = sending.until_answered() => Some(answer),
+        () = mesh::interrupted() => None,
+    };
     sending.bar.finish_and_clear();
+    let Some(answer) = answer else {
+        return cancel::after_interrupt(client, file, &request_id).await;
+    };
     let answer = match answer {
         Err(error) if error.is::<NotNew>() => {
             say(&error.to_string());
             return Ok(ExitCode::from(NOT_NEW));
         }
+        Err(error) if error.is::<Cancelled>() => return cancel::by_others(client, file, &request_id).await,
         answer => answer?,
     };
 
     let job = answer.job.context("the product service answered without a job")?;
-    let refused = job.refused;
-    let report = Report { client, job, first: answer.refusals, file, empty: survey.empty, elapsed: begun.elapsed() };
-    report.print(arguments.refused.as_deref()).await?;
-    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    if job.state() == ImportState::Cancelled {
+        return cancel::by_others(client, file, &request_id).await;
+    }
+    let code = job_code(&job);
+    let report = Report { client, job, first: answer.refusals, file: Some(file), empty: survey.empty };
+    report.print(begun.elapsed(), arguments).await?;
+    Ok(code)
 }
 
-fn options(arguments: &ImportArguments) -> ImportOptions {
+/// What an import that ended, or would, is to a script.
+fn job_code(job: &ImportJob) -> ExitCode {
+    match job.state() {
+        ImportState::Cancelled => ExitCode::from(CANCELLED),
+        ImportState::Undone if job.conflicts > 0 => ExitCode::from(REFUSED),
+        ImportState::Undone => ExitCode::SUCCESS,
+        _ if job.refused > 0 => ExitCode::from(REFUSED),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn options(file: &Path, arguments: &ImportArguments) -> ImportOptions {
     let mode = match arguments.mode {
         Mode::Upsert => ImportMode::Upsert,
         Mode::Create => ImportMode::Create,
+        Mode::Update => ImportMode::Update,
     };
-    let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
     ImportOptions {
         request_id: arguments.request_id.unwrap_or_else(Uuid::new_v4).to_string(),
         mode: mode.into(),
         only_if_new: arguments.only_if_new,
         source: cut(&name.replace(char::is_control, " "), 200),
-    }
-}
-
-/// A bar by the bytes of the file; nothing when standard error is no terminal.
-fn bar(bytes: u64) -> ProgressBar {
-    let style = indicatif::ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {msg}");
-    let bar = ProgressBar::new(bytes);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+        dry_run: arguments.dry_run,
+        allow_damaged: arguments.allow_damaged,
+        // Whoever names an import wants to go on with it.
+        resume_cancelled: arguments.request_id.is_some(),
     }
 }
 
@@ -173,9 +210,15 @@ fn passes(status: &Status) -> bool {
 #[error("the catalogue is not new: nothing was imported")]
 struct NotNew;
 
+/// Someone cancelled the import while its rows were sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the import was cancelled")]
+struct Cancelled;
+
 fn plainly(status: &Status) -> anyhow::Error {
     match Refusal::reason(status) {
         Some(reason) if is(&reason, ErrorReason::CatalogueNotNew) => NotNew.into(),
+        Some(reason) if is(&reason, ErrorReason::ImportState) => Cancelled.into(),
         Some(reason) if is(&reason, ErrorReason::RequestIdReused) => {
             anyhow::anyhow!("this request id belongs to another import: leave it out, or repeat that one exactly")
         }

@@ -8,14 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Error;
-use crate::import::Mode;
 use crate::product::{Draft, Etag, Product};
 use crate::text::fold;
 use crate::version::{Author, Kind, Origin, Version};
 use crate::write::{Change, Step, Write};
 
+mod adoption;
+mod rows;
 #[cfg(test)]
 mod tests;
+
+pub use rows::{Row, Undone};
 
 /// How long a deleted product can be had back.
 pub const KEPT_DELETED: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -112,6 +115,12 @@ impl Ledger {
         self.earlier.insert((product.id, product.version), product);
     }
 
+    /// The first and the last sequence of what happened so far, if anything did.
+    pub fn sequences(&self) -> Option<(i64, i64)> {
+        let (first, last) = (self.effects.events.first()?, self.effects.events.last()?);
+        Some((first.sequence, last.sequence))
+    }
+
     /// A product as it is by now.
     pub fn product(&self, id: i64) -> Option<&Present> {
         self.products.get(&id)
@@ -161,25 +170,6 @@ impl Ledger {
         match refused {
             Some(error) => Err(error),
             None => Ok(answers),
-        }
-    }
-
-    /// Adds or changes the product of an import's row.
-    pub fn take_row(&mut self, draft: &Draft, mode: Mode, author: &Author) -> Row {
-        let origin = Origin { kind: Kind::Imported, author: author.clone() };
-        match (self.holder(draft.sku.key()), mode) {
-            (None, _) => {
-                self.add(draft, origin);
-                Row::Created
-            }
-            (Some(present), Mode::Create) => Row::Taken { product_id: present.product.id },
-            (Some(present), Mode::Upsert) => {
-                let id = present.product.id;
-                match self.change(id, draft, origin) {
-                    true => Row::Updated,
-                    false => Row::Unchanged,
-                }
-            }
         }
     }
 
@@ -253,19 +243,6 @@ impl Ledger {
             return Ok(product);
         }
         Ok(self.replace(changed, origin))
-    }
-
-    /// Makes a product what a row says, and answers whether that is another thing.
-    fn change(&mut self, id: i64, draft: &Draft, origin: Origin) -> bool {
-        let Some(present) = self.products.get(&id) else { return false };
-        let product = &present.product;
-        let said = (draft.name.as_str(), draft.category.as_str(), draft.sku.as_str());
-        if said == (product.name.as_str(), product.category.as_str(), product.sku.as_str()) {
-            return false;
-        }
-        let (name, category, sku) = (said.0.to_owned(), said.1.to_owned(), said.2.to_owned());
-        self.replace(Product { name, category, sku, ..product.clone() }, origin);
-        true
     }
 
     fn add(&mut self, draft: &Draft, origin: Origin) -> Product {
@@ -354,22 +331,6 @@ impl Ledger {
             _ => Ok(()),
         }
     }
-}
-
-/// What became of a row of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Row {
-    /// There is a new product.
-    Created,
-    /// A product was changed.
-    Updated,
-    /// The product says this already.
-    Unchanged,
-    /// A product has its SKU already.
-    Taken {
-        /// Which one.
-        product_id: i64,
-    },
 }
 
 fn is_meant(product: &Product, etag: Option<Etag>) -> Result<(), Error> {

@@ -2,24 +2,40 @@
 //!
 //! It knows nothing of pages, forms or other services. Read [`product`] and
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
-//! changes, [`order`], [`page`] and [`import`] for lists and imports, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`importer`] is the other side of an import, the command line's. [`lake`] has what is old,
-//! [`archive`] brings it there, and [`history`] reads what was wherever it is.
+//! changes, [`order`], [`filter`], [`page`] and [`import`] for lists and imports, [`search`] and
+//! [`indexer`] for searches, [`store`] for how they are kept, [`service`] for how they are offered;
+//! [`jobs`] for what goes on in the background; [`importer`] and [`exporter`] are the other side of an import and an export, the command line's,
+//! [`lake`] has what is old, [`archive`] brings it there, [`history`] reads what was wherever it is,
+//! and [`keeper`] what is done with the database itself; [`adoption`] is what becomes of the
+//! first Rundoo's products.
 
+pub mod adoption;
 pub mod archive;
+pub mod category;
+pub mod cell;
 pub mod config;
 pub mod error;
+pub mod exporter;
+pub mod filter;
 pub mod history;
 pub mod import;
 pub mod importer;
+pub mod indexer;
+pub mod jobs;
+pub mod keeper;
 pub mod lake;
 pub mod ledger;
 pub mod order;
 pub mod page;
 pub mod product;
 pub mod purge;
+pub mod range;
+pub mod rename;
+pub mod search;
+pub mod selection;
 pub mod service;
 pub mod store;
+pub mod terminal;
 pub mod text;
 pub mod version;
 pub mod write;
@@ -40,12 +56,22 @@ pub use store::ProductStore;
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
-    let store = async { ProductStore::open(&config.database_url).await.context("could not open the product database") };
+    let store = async {
+        ProductStore::open(&config.database.database_url).await.context("could not open the product database")
+    };
     let products = app.start("product store", store).await?;
     app.on_stop("product store", close(products.clone()));
+    app.spawn("search indexer", {
+        let products = products.clone();
+        move |stopping| indexer::index(products, stopping)
+    });
     app.spawn("product purge", {
         let products = products.clone();
         move |stopping| purge::purge(products, stopping)
+    });
+    app.spawn("import jobs", {
+        let products = products.clone();
+        move |stopping| jobs::work(products, stopping)
     });
 
     let lake = config.lake.as_deref().map(Lake::open).transpose()?;

@@ -8,6 +8,7 @@ use productsvc::config::{Arguments, Command};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
+        Some(Command::Keep(command)) => command.run(),
         None => mesh::run("productsvc", arguments.config, productsvc::wire),
         Some(Command::Import(import)) => {
             let registry = import.registry.addresses.clone();
@@ -17,9 +18,9 @@ fn main() -> ExitCode {
             let registry = archive.registry.addresses.clone();
             mesh::client(&registry, async move |mesh| productsvc::archive::client::archive(mesh, archive).await)
         }
-        Some(Command::Partition(partition)) => {
-            // Of the mesh it asks nothing: the database is all that it knows.
-            mesh::client(&[], async move |_| productsvc::store::partition(&partition.database_url).await)
+        Some(Command::Export(export)) => {
+            let registry = export.registry.addresses.clone();
+            mesh::client(&registry, async move |mesh| productsvc::exporter::export(mesh, export).await)
         }
     }
 }

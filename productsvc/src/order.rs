@@ -23,7 +23,8 @@ pub enum By {
 }
 
 impl By {
-    const ALL: [(&'static str, Self); 6] = [
+    /// Every one, by its name.
+    pub const ALL: [(&'static str, Self); 6] = [
         ("id", Self::Id),
         ("name", Self::Name),
         ("category", Self::Category),
@@ -50,6 +51,9 @@ pub struct UnknownOrder;
 impl Order {
     /// What is listed when nothing is said: the newest first.
     pub const NEWEST: Self = Self { by: By::Id, descending: true };
+
+    /// What is exported when nothing is said: what is added meanwhile comes last.
+    pub const OLDEST: Self = Self { by: By::Id, descending: false };
 
     /// Reads an order as AIP-132 writes it, of one field.
     pub fn parse(text: &str) -> Result<Self, UnknownOrder> {
@@ -78,8 +82,16 @@ impl Order {
     }
 }
 
+impl std::fmt::Display for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = By::ALL.into_iter().find(|(_, by)| *by == self.by).map_or("", |(name, _)| name);
+        f.write_str(name)?;
+        f.write_str(if self.descending { " desc" } else { "" })
+    }
+}
+
 /// A place in an order: what it goes by, and the id that parts equals.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// What the order goes by.
     pub value: Value,
@@ -87,8 +99,8 @@ pub struct Place {
     pub id: i64,
 }
 
-/// What an order goes by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an order goes by. Texts compare byte by byte, as both databases do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// The id alone.
     Nothing,
@@ -99,6 +111,16 @@ pub enum Value {
 }
 
 impl Place {
+    /// Before every product of a value.
+    pub fn before(value: Value) -> Self {
+        Self { value, id: i64::MIN }
+    }
+
+    /// Behind every product of a value.
+    pub fn behind(value: Value) -> Self {
+        Self { value, id: i64::MAX }
+    }
+
     /// What a token holds of it.
     pub fn parts(&self) -> [String; 2] {
         let value = match &self.value {
@@ -139,6 +161,9 @@ mod tests {
         assert_eq!(Order::parse(" name  desc "), order(By::Name, true));
         assert_eq!(Order::parse("sku asc"), order(By::Sku, false));
         assert_eq!(Order::parse("update_time"), order(By::UpdateTime, false));
+        for text in ["name", "category desc", "create_time desc", "id"] {
+            assert_eq!(Order::parse(text).unwrap().to_string(), text);
+        }
         for text in ["price", "name up", "name desc, sku", "name desc desc", "NAME", "desc"] {
             assert_eq!(Order::parse(text), Err(UnknownOrder), "{text}");
         }

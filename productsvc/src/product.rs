@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::category::Category;
 use crate::error::Fault;
 use crate::text::Text;
 
 /// What a product is called.
 pub type Name = Text<200>;
-/// Where a product belongs, levels parted by `/`.
-pub type Category = Text<120>;
 /// The stock keeping unit: unique by its key.
 pub type Sku = Text<64>;
 
@@ -33,6 +32,14 @@ impl Draft {
             (Ok(name), Ok(category), Ok(sku)) => Ok(Self { name, category, sku }),
             (name, category, sku) => Err([name.err(), category.err(), sku.err()].into_iter().flatten().collect()),
         }
+    }
+}
+
+impl Draft {
+    /// What a product is when it says this.
+    pub fn of(&self, product: &Product) -> Product {
+        let (name, category, sku) = (self.name.as_str(), self.category.as_str(), self.sku.as_str());
+        Product { name: name.to_owned(), category: category.to_owned(), sku: sku.to_owned(), ..product.clone() }
     }
 }
 

@@ -14,6 +14,9 @@ use crate::store::ProductStore;
 /// The contract keeps the answers of writes for 7 days.
 const REQUESTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// The contract keeps imports that nobody goes on with for as long as their request ids.
+const IMPORTS_KEPT: SignedDuration = REQUESTS_KEPT;
+
 /// The contract keeps changes for 30 days.
 const CHANGES_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -37,6 +40,11 @@ pub async fn purge(products: ProductStore, stopping: CancellationToken) {
 /// Forgets what is old at a moment.
 pub async fn once(products: &ProductStore, now: Timestamp) -> Result<(), Error> {
     let late = || Instant::now() + PATIENCE;
+    let expired = products.expire_imports(now - IMPORTS_KEPT, late()).await?;
+    if expired > 0 {
+        info!("cancelled {expired} imports that nobody went on with");
+    }
+    while products.forget_staged(late()).await? > 0 {}
     let (mut requests, mut changes, mut deleted) = (0, 0, 0);
     // A piece each time: others want to write too.
     loop {

@@ -4,8 +4,12 @@
 
 mod admin;
 mod answers;
+mod categories;
 mod changes;
+mod exports;
 mod imports;
+mod lists;
+mod jobs;
 mod requests;
 
 use std::time::Duration;
@@ -23,12 +27,13 @@ use tracing::info;
 
 use crate::error::Error;
 use crate::history::History;
-use crate::order::Order;
-use crate::page::Cursor;
 use crate::product::Product;
+use crate::search;
+use crate::search::finder::Finder;
 use crate::service::changes::Watcher;
+use crate::service::exports::Export;
 use crate::service::requests::Which;
-use crate::store::{Listing, ProductStore, RequestKey};
+use crate::store::{ProductStore, RequestKey};
 use crate::version::{self, Author};
 use crate::write::{Step, Write};
 
@@ -40,6 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct ProductService {
     store: ProductStore,
     history: History,
+    finder: Finder,
     stopping: CancellationToken,
 }
 
@@ -47,7 +53,7 @@ impl ProductService {
     /// Serves what is in `store`, and what was there in `history`; imports end when the
     /// process is `stopping`.
     pub fn new(store: ProductStore, history: History, stopping: CancellationToken) -> Self {
-        Self { store, history, stopping }
+        Self { finder: Finder::new(store.clone()), store, history, stopping }
     }
 
     /// Takes the only step of a write.
@@ -241,20 +247,20 @@ impl Contract for ProductService {
         &self,
         request: Request<ListProductsRequest>,
     ) -> Result<Response<ListProductsResponse>, Status> {
-        const METHOD: &str = "ListProducts";
         let deadline = deadline(&request);
-        let request = request.into_inner();
-        let (order, size) = requests::list(&request)?;
-        let arguments = [request.order_by.trim()];
-        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
-        let page = self.store.page(&Listing { search: None, order, cursor }, size, deadline).await?;
-        Ok(Response::new(ListProductsResponse {
-            next_page_token: Cursor::token(page.next, METHOD, &arguments),
-            previous_page_token: Cursor::token(page.previous, METHOD, &arguments),
-            products: page.items.into_iter().map(answers::product).collect(),
-            total_size: self.store.count(deadline).await?,
-            total_size_is_exact: true,
-        }))
+        Ok(Response::new(lists::list(&self.store, &request.into_inner(), deadline).await?))
+    }
+
+    type ExportProductsStream = ReceiverStream<Result<ExportProductsResponse, Status>>;
+
+    async fn export_products(
+        &self,
+        request: Request<ExportProductsRequest>,
+    ) -> Result<Response<Self::ExportProductsStream>, Status> {
+        let export = Export::parse(self.store.clone(), &request.into_inner())?;
+        let (last_word, sender, batches) = exports::channel();
+        mesh::spawn("product export", export.run(sender, last_word, self.stopping.clone()));
+        Ok(Response::new(ReceiverStream::new(batches)))
     }
 
     async fn search_products(
@@ -264,17 +270,37 @@ impl Contract for ProductService {
         const METHOD: &str = "SearchProducts";
         let deadline = deadline(&request);
         let request = request.into_inner();
-        let (search, size) = requests::search(&request)?;
-        let field = format!("{:?}", search.field);
-        let arguments = [field.as_str(), search.query.key()];
-        let order = Order::NEWEST;
-        let cursor = Cursor::parse(&request.page_token, METHOD, &arguments, order)?;
-        let page = self.store.page(&Listing { search: Some(search.clone()), order, cursor }, size, deadline).await?;
+        let (query, size) = requests::search(&request)?;
+        let field = format!("{:?}", query.field());
+        let arguments = [field.as_str(), query.key()];
+        let cursor = search::place::Cursor::parse(&request.page_token, METHOD, &arguments)?;
+        let found = self.finder.find(&query, &cursor, size, deadline).await?;
         Ok(Response::new(SearchProductsResponse {
-            next_page_token: Cursor::token(page.next, METHOD, &arguments),
-            previous_page_token: Cursor::token(page.previous, METHOD, &arguments),
-            products: page.items.into_iter().map(answers::product).collect(),
+            next_page_token: search::place::Cursor::token(found.next.as_ref(), METHOD, &arguments),
+            previous_page_token: search::place::Cursor::token(found.previous.as_ref(), METHOD, &arguments),
+            results: found.hits.into_iter().map(|hit| answers::hit(&query, hit)).collect(),
+            truncated: found.truncated,
+            suggestions: found.suggestions,
         }))
+    }
+
+    async fn list_categories(
+        &self,
+        request: Request<ListCategoriesRequest>,
+    ) -> Result<Response<ListCategoriesResponse>, Status> {
+        let deadline = deadline(&request);
+        Ok(Response::new(categories::list(&self.store, &request.into_inner(), deadline).await?))
+    }
+
+    type RenameCategoryStream = ReceiverStream<Result<RenameCategoryResponse, Status>>;
+
+    async fn rename_category(
+        &self,
+        request: Request<RenameCategoryRequest>,
+    ) -> Result<Response<Self::RenameCategoryStream>, Status> {
+        let author = author(&request);
+        let told = categories::rename(&self.store, request.into_inner(), author, self.stopping.clone()).await?;
+        Ok(Response::new(ReceiverStream::new(told)))
     }
 
     async fn import_products(
@@ -282,43 +308,73 @@ impl Contract for ProductService {
         request: Request<Streaming<ImportProductsRequest>>,
     ) -> Result<Response<ImportProductsResponse>, Status> {
         let call = Call::of(&request);
-        let import = imports::receive(&self.store, request.into_inner(), &call);
-        let (job, refused) = tokio::select! {
-            received = import => received?,
+        tokio::select! {
+            received = imports::receive(&self.store, request.into_inner(), &call) => received.map(Response::new),
             // What is stored stays; the client goes on with another instance.
-            () = self.stopping.cancelled() => return Err(crate::Error::Stopping.into()),
-        };
-        let refusals = refused.into_iter().map(answers::refusal).collect();
-        Ok(Response::new(ImportProductsResponse { job: Some(answers::job(job)), refusals }))
+            () = self.stopping.cancelled() => Err(Error::Stopping.into()),
+        }
     }
 
     async fn get_import_job(
         &self,
         request: Request<GetImportJobRequest>,
     ) -> Result<Response<GetImportJobResponse>, Status> {
-        let deadline = deadline(&request);
-        let id = requests::id(request.into_inner().id)?;
-        let job = self.store.find_import(id, deadline).await?;
-        Ok(Response::new(GetImportJobResponse { job: Some(answers::job(job)) }))
+        jobs::get(&self.store, request).await
+    }
+
+    async fn list_import_jobs(
+        &self,
+        request: Request<ListImportJobsRequest>,
+    ) -> Result<Response<ListImportJobsResponse>, Status> {
+        jobs::list(&self.store, request).await
+    }
+
+    type WatchImportJobStream = jobs::Watched;
+
+    async fn watch_import_job(
+        &self,
+        request: Request<WatchImportJobRequest>,
+    ) -> Result<Response<Self::WatchImportJobStream>, Status> {
+        jobs::watch(&self.store, request, self.stopping.clone()).await
     }
 
     async fn list_import_refusals(
         &self,
         request: Request<ListImportRefusalsRequest>,
     ) -> Result<Response<ListImportRefusalsResponse>, Status> {
-        let deadline = deadline(&request);
-        let request = request.into_inner();
-        let (id, size, after) = requests::refusals(&request)?;
-        self.store.find_import(id, deadline).await?;
-        let mut refused = self.store.refused_rows(id, after, size + 1, deadline).await?;
-        let more = refused.len() > size;
-        refused.truncate(size);
-        let last = refused.last().filter(|_| more).map(|refused| refused.row.line);
-        let next_page_token = last.map(|line| requests::refusals_token(id, line)).unwrap_or_default();
-        Ok(Response::new(ListImportRefusalsResponse {
-            refusals: refused.into_iter().map(answers::refusal).collect(),
-            next_page_token,
-        }))
+        jobs::refusals(&self.store, request).await
+    }
+
+    async fn list_import_changes(
+        &self,
+        request: Request<ListImportChangesRequest>,
+    ) -> Result<Response<ListImportChangesResponse>, Status> {
+        jobs::changes(&self.store, request).await
+    }
+
+    async fn commit_import(
+        &self,
+        request: Request<CommitImportRequest>,
+    ) -> Result<Response<CommitImportResponse>, Status> {
+        jobs::commit(&self.store, request).await
+    }
+
+    async fn cancel_import(
+        &self,
+        request: Request<CancelImportRequest>,
+    ) -> Result<Response<CancelImportResponse>, Status> {
+        jobs::cancel(&self.store, request).await
+    }
+
+    async fn undo_import(&self, request: Request<UndoImportRequest>) -> Result<Response<UndoImportResponse>, Status> {
+        jobs::undo(&self.store, request).await
+    }
+
+    async fn list_import_conflicts(
+        &self,
+        request: Request<ListImportConflictsRequest>,
+    ) -> Result<Response<ListImportConflictsResponse>, Status> {
+        jobs::conflicts(&self.store, request).await
     }
 }
 

@@ -4,42 +4,61 @@
 //! together, each whole or not at all; one with a request id is applied once. Every
 //! change of a product goes through the ledger, which makes its history.
 
+mod adoption;
 mod analysis;
 mod archives;
 mod archiving;
+mod backup;
 mod books;
+mod categories;
+mod checks;
 mod connection;
+mod copy;
 mod database;
 mod failure;
 mod group;
 mod history;
 mod imports;
+mod jobs;
+mod lists;
+mod partial;
 mod partitions;
 mod postgres;
 mod products;
+mod progress;
 mod purge;
 mod requests;
+mod restore;
 mod rows;
+mod search;
+mod snapshot;
 mod sqlite;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::time::Instant;
-use tracing::debug;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::adoption::{Report, Resolution};
 use crate::error::Error;
-use crate::import::{Job, Mode, Piece, Refused};
+use crate::import::{Job, Piece, Refused};
 use crate::order::Order;
-use crate::page::{Cursor, Page};
+use crate::page::Page;
 use crate::product::Product;
-use crate::store::analysis::Analyze;
+use crate::range::Range;
 use crate::store::database::Database;
 use crate::store::history::{FindAll, FindAsOf, FindChanges, FindSequences, FindVersion, FindVersions};
-use crate::store::imports::{Begin, FindJob, FindRefused, Store};
-use crate::store::products::{Count, Find, FindBySku, FindPage};
+use crate::store::imports::{Begin, FindJob, FindRefused, Store, Which};
+use crate::store::lists::{Explain, FindInRange, FindListed, FollowRoute};
+use crate::store::postgres::Start;
+use crate::store::products::{Find, FindBySku};
 use crate::store::purge::{ForgetChanges, PurgeDeleted, PurgeRequests};
 use crate::store::writer::Writer;
 use crate::text::fold;
@@ -47,15 +66,27 @@ use crate::version::{Author, Version};
 use crate::write::Write;
 
 pub use crate::store::archives::{Archive, Hold, StoredPart};
+pub use crate::store::backup::{BackupError, Holding};
+pub use crate::store::categories::{Begun, Below};
+pub use crate::store::checks::CheckError;
 pub use crate::store::failure::OpenError;
 pub use crate::store::history::Change;
 pub use crate::store::imports::Beginning;
+pub use crate::store::jobs::Previews;
+pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::partitions::partition;
-pub use crate::store::products::{Field, Search};
+pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
+pub use crate::store::search::filling::Additions;
+
+/// How long counting may wait for who writes, and take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// New products that change what a database should know of the table.
 const MANY: i64 = 1000;
+
+/// How long counting what was there before may take: a second for a million products.
+const PREPARATION: Duration = Duration::from_secs(120);
 
 /// Where products are kept. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -64,6 +95,8 @@ pub struct ProductStore {
     writer: Writer,
     /// Marked whenever this process has changed something.
     changed: watch::Sender<()>,
+    /// Told when this process is asked to work on an import in the background.
+    asked: Arc<Notify>,
 }
 
 impl ProductStore {
@@ -71,7 +104,16 @@ impl ProductStore {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let database = Database::open(url).await?;
         let changed = watch::Sender::new(());
-        Ok(Self { writer: Writer::start(database.clone(), changed.clone()), database, changed })
+        let writer = Writer::start(database.clone(), changed.clone());
+        let store = Self { database, writer, changed, asked: Arc::default() };
+        store.count_categories(Instant::now() + PREPARATION).await.map_err(OpenError::Prepare)?;
+        Ok(store)
+    }
+
+    /// Adopts the first Rundoo's database with decisions, or tries what would come of it;
+    /// none when it is not the first Rundoo's.
+    pub async fn adopt(url: &str, resolution: Resolution, is_trial: bool) -> Result<Option<Report>, OpenError> {
+        Database::adopt(url, Start { resolution, is_trial }).await
     }
 
     /// Lets what runs end, then closes every connection.
@@ -134,15 +176,30 @@ impl ProductStore {
         self.changed.subscribe()
     }
 
-    /// A page of products in an order: all, or those that `listing` finds.
-    pub async fn page(&self, listing: &Listing, size: usize, deadline: Instant) -> Result<Page<Product>, Error> {
-        let Listing { search, order, cursor } = listing;
-        self.database.read(&FindPage { search: search.as_ref(), order: *order, cursor, size }, deadline).await
+    /// A page of a list, and how many products there are on all its pages.
+    pub async fn list(&self, list: &List, deadline: Instant) -> Result<Listed, Error> {
+        self.database.read(&FindListed { list }, deadline).await
     }
 
-    /// How many products are not deleted.
-    pub async fn count(&self, deadline: Instant) -> Result<i64, Error> {
-        self.database.read(&Count, deadline).await
+    /// A further page of a list, found as the one before was.
+    pub async fn follow(&self, list: &List, route: Route, deadline: Instant) -> Result<Page<Product>, Error> {
+        self.database.read(&FollowRoute { list, route }, deadline).await
+    }
+
+    /// The first products of a range of an order that are not deleted.
+    pub async fn in_range(
+        &self,
+        order: Order,
+        range: &Range,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Product>, Error> {
+        self.database.read(&FindInRange { order, range, limit }, deadline).await
+    }
+
+    /// How the database means to answer a list: the plan of each statement.
+    pub async fn explain(&self, list: &List, deadline: Instant) -> Result<Vec<Plan>, Error> {
+        self.database.read(&Explain { list }, deadline).await
     }
 
     /// Begins an import, or finds the one that this request began before.
@@ -155,19 +212,18 @@ impl ProductStore {
     /// With `end` it is the last. Fails with [`Error::ImportRunning`] when the
     /// import is no longer where `job` says: another stream stores it.
     pub async fn store_piece(&self, job: &Job, piece: &Piece, rules: &Rules, deadline: Instant) -> Result<Job, Error> {
+        self.wait_for_index(deadline).await?;
         let job = self.database.write(&Store { job, piece, rules, now: now() }, deadline).await?;
         self.changed.send_replace(());
-        if rules.end && job.counts.created >= MANY {
-            // The import is done, whatever becomes of this.
-            let analyzed = self.database.read(&Analyze, deadline).await;
-            analyzed.unwrap_or_else(|error| debug!("could not analyse the products: {error}"));
+        if rules.end {
+            self.analyze(&job, deadline).await;
         }
         Ok(job)
     }
 
     /// How an import went.
     pub async fn find_import(&self, id: i64, deadline: Instant) -> Result<Job, Error> {
-        self.database.read(&FindJob { id }, deadline).await?.ok_or(Error::ImportNotFound { id })
+        self.database.read(&FindJob { which: Which::Id(id) }, deadline).await
     }
 
     /// The first `limit` refused rows of an import behind a line.
@@ -196,19 +252,33 @@ impl ProductStore {
 
     /// Forgets some of the changes that are older than `before`, and says how many.
     pub async fn forget_changes(&self, before: Timestamp, deadline: Instant) -> Result<u64, Error> {
-        self.database.write(&ForgetChanges { before }, deadline).await
+        self.database.write(&ForgetChanges { before, now: now() }, deadline).await
     }
 }
 
-/// What is listed, in which order, and from where on.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    /// What is searched; all is listed without.
-    pub search: Option<Search>,
-    /// In which order.
-    pub order: Order,
-    /// From where on.
-    pub cursor: Cursor,
+/// Backs up the database behind a URL, as it is at one moment, into a new SQLite file.
+pub async fn backup(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
+    backup::backup(url, path, progress).await
+}
+
+/// Restores a backup into the database behind a URL, which must never have held a product.
+pub async fn restore(url: &str, path: &Path, progress: &Progress) -> Result<Holding, BackupError> {
+    restore::restore(url, path, progress).await
+}
+
+/// Looks at all of the database behind a URL, tells whatever must not be, and says how much that is.
+pub async fn check(url: &str, tell: &mut (dyn FnMut(&str) + Send), progress: &Progress) -> Result<u64, CheckError> {
+    checks::check(url, tell, progress).await
+}
+
+/// Counts anew what the database behind a URL counts: products that are not deleted, and those of each category.
+pub async fn recount(url: &str) -> Result<(), CheckError> {
+    let database = Database::open(url).await?;
+    let counted = database.write(&checks::Recount, Instant::now() + PATIENCE).await;
+    database.close().await;
+    counted.map_err(CheckError::Count)?;
+    ProductStore::open(url).await?.close().await;
+    Ok(())
 }
 
 /// How the pieces of an import are stored.
@@ -216,10 +286,6 @@ pub struct Listing {
 pub struct Rules {
     /// Whose import it is.
     pub author: Author,
-    /// What happens with a row whose SKU is taken.
-    pub mode: Mode,
-    /// Whether the catalogue must never have held a product.
-    pub only_if_new: bool,
     /// Whether the import ends with this piece.
     pub end: bool,
 }

@@ -39,6 +39,9 @@ pub enum TextFault {
 }
 
 impl<const LIMIT: usize> Text<LIMIT> {
+    /// How many characters it may have.
+    pub const LIMIT: usize = LIMIT;
+
     /// Cleans what came and checks it.
     pub fn parse(raw: &str) -> Result<Self, TextFault> {
         let trimmed = raw.trim();
@@ -106,7 +109,7 @@ fn single_spaced(text: &str) -> String {
 }
 
 /// Control characters, and the ones that reorder or hide the text around them.
-fn is_control(c: char) -> bool {
+pub fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

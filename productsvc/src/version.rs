@@ -23,10 +23,12 @@ pub enum Kind {
     Imported,
     /// It was removed for good.
     Purged,
+    /// What an import made of it was taken back.
+    Undone,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Unknown,
         Self::Created,
         Self::Updated,
@@ -35,6 +37,7 @@ impl Kind {
         Self::Restored,
         Self::Imported,
         Self::Purged,
+        Self::Undone,
     ];
 
     /// What the database calls it: its place in the list, which only grows.

@@ -1,6 +1,7 @@
 //! What is to be done to products, as values: a write is done whole, or refused.
 
-use crate::product::{Category, Draft, Etag, Name, Product, Sku};
+use crate::category::Category;
+use crate::product::{Draft, Etag, Name, Product, Sku};
 use crate::version::Author;
 
 /// Steps that are taken together or not at all.

@@ -194,7 +194,7 @@ async fn lists_lead_there_and_back() -> anyhow::Result<()> {
         add(&system, [&format!("Nail {n}"), "Fasteners", &format!("N-{n}")]).await?;
     }
 
-    for start in ["/", "/search?q=nail&field=name"] {
+    for start in ["/", "/search?q=fasteners&field=category"] {
         let first = system.get(start).await?;
         let second = system.get(&first.link("next").expect("there is more")).await?;
         let third = system.get(&second.link("next").expect("there is more")).await?;

@@ -60,6 +60,16 @@ pub(crate) fn skus(products: &[Product]) -> Vec<&str> {
     products.iter().map(|product| product.sku.as_str()).collect()
 }
 
+/// A registry and a product service.
+pub(crate) async fn serve(options: Options) -> anyhow::Result<System> {
+    let mut system = System::prepare(options)?;
+    for role in [Role::Registry, Role::Products(0)] {
+        system.launch(role).await?;
+    }
+    system.ready().await;
+    Ok(system)
+}
+
 /// A catalogue of its own: a registry and a product service.
 pub(crate) struct Shop {
     pub(crate) products: ProductServiceClient<mesh::Channel>,
@@ -70,12 +80,8 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    async fn open(options: Options) -> anyhow::Result<Self> {
-        let mut system = System::prepare(options)?;
-        for role in [Role::Registry, Role::Products(0)] {
-            system.launch(role).await?;
-        }
-        system.ready().await;
+    pub(crate) async fn open(options: Options) -> anyhow::Result<Self> {
+        let system = serve(options).await?;
         Ok(Self { products: system.products(), told: Vec::new(), names: HashMap::new(), _system: system })
     }
 
@@ -124,7 +130,7 @@ impl Shop {
         let request = SearchProductsRequest { query, field: field.into(), page_size: size, page_token };
         let answer = self.products.search_products(request).await.map(tonic::Response::into_inner);
         let answer = answer.map(|found| ListProductsResponse {
-            products: found.products,
+            products: found.results.into_iter().filter_map(|result| result.product).collect(),
             next_page_token: found.next_page_token,
             previous_page_token: found.previous_page_token,
             ..Default::default()

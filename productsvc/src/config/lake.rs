@@ -24,15 +24,3 @@ pub struct ArchiveArguments {
     #[command(flatten)]
     pub registry: mesh::RegistryAddress,
 }
-
-/// Which database to partition.
-#[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Copies the versions into a table of one partition for each month, in one transaction: reads and writes \
-                  of products wait for it. Exit code: 0 they are partitioned, 1 it failed and nothing is changed."
-)]
-pub struct PartitionArguments {
-    /// The database, as `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: String,
-}

@@ -1,15 +1,18 @@
 //! How an import went, for people: a summary, and the rows that were refused.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use proto::products::{ErrorReason, ImportJob, ImportRefusal, ImportRow, ListImportRefusalsRequest};
+use proto::products::{ErrorReason, ImportJob, ImportRefusal, ImportRow, ImportState, ListImportRefusalsRequest};
 
-use crate::importer::Client;
+use crate::cell::guarded;
+use crate::config::ImportArguments;
 use crate::importer::sheet::Sheet;
+use crate::importer::{Client, difference};
+use crate::terminal::{print, say};
 
 /// Refused rows that are shown; a terminal holds no more of them usefully.
 const MOST_SHOWN: usize = 20;
@@ -17,32 +20,33 @@ const MOST_SHOWN: usize = 20;
 /// As many as a page may have.
 const PAGE: i32 = 1000;
 
-/// An import that ended.
+/// An import that ended, or that was only tried.
 pub(super) struct Report<'a> {
     pub(super) client: Client,
     pub(super) job: ImportJob,
     /// Its first refused rows.
     pub(super) first: Vec<ImportRefusal>,
-    pub(super) file: &'a Path,
+    /// Where its rows are whole, if that is known.
+    pub(super) file: Option<&'a Path>,
     /// Rows of the file that were not sent, being empty.
     pub(super) empty: u64,
-    pub(super) elapsed: Duration,
 }
 
 impl Report<'_> {
-    /// Prints the summary and some refused rows; writes all of them to `refused`.
-    pub(super) async fn print(mut self, refused: Option<&Path>) -> anyhow::Result<()> {
+    /// Prints the summary and some refused rows, or changes of a dry run; writes all
+    /// refused rows to the file that the arguments name.
+    pub(super) async fn print(mut self, elapsed: Duration, arguments: &ImportArguments) -> anyhow::Result<()> {
         let job = &self.job;
-        let mut text = format!("{} rows of {} in {:.1} s\n", job.rows, self.file.display(), self.elapsed.as_secs_f64());
-        let counts = [
-            ("created", job.created),
-            ("changed", job.updated),
-            ("unchanged", job.unchanged),
-            ("refused", job.refused),
-        ];
-        for (what, count) in counts {
-            text.push_str(&format!("  {what:<10}{count:>9}\n"));
-        }
+        let is_ready = job.state() == ImportState::Ready;
+        let name = match self.file {
+            Some(file) => file.display().to_string(),
+            None => format!("import {}, {}", job.id, job.source),
+        };
+        let mut text = match is_ready {
+            true => format!("dry run of {} rows of {name}: nothing is changed, and this would be\n", job.rows),
+            false => format!("{} rows of {name} in {:.1} s\n", job.rows, elapsed.as_secs_f64()),
+        };
+        text.push_str(&counts(job));
         match self.empty {
             0 => {}
             1 => text.push_str("  1 empty row was skipped\n"),
@@ -58,15 +62,26 @@ impl Report<'_> {
         let shown = self.first.len().min(MOST_SHOWN) as i64;
         if job.refused > shown {
             text.push_str(&format!("  and {} more", job.refused - shown));
-            let hint = if refused.is_none() { "; --refused FILE.csv writes all of them to a file\n" } else { "\n" };
+            let hint = match arguments.refused {
+                None => "; --refused FILE.csv writes all of them to a file\n",
+                Some(_) => "\n",
+            };
             text.push_str(hint);
         }
-        if let Some(path) = refused {
+        if let Some(path) = &arguments.refused {
             let written = self.write(path).await.with_context(|| format!("could not write {}", path.display()))?;
             text.push_str(&format!("  wrote {written} refused rows to {}\n", path.display()));
         }
-        // Whoever reads this may have gone, which is no failure of the import.
-        let _ = std::io::stdout().write_all(text.as_bytes()).ok();
+        let id = self.job.id;
+        if is_ready {
+            text.push_str(&difference::told(&mut self.client, &self.job, arguments.show).await?);
+            text.push_str(&format!(
+                "\nproductsvc import --commit {id}   applies it, within 7 days\nproductsvc import --cancel {id}   forgets it\n"
+            ));
+        } else if self.job.created + self.job.updated > 0 {
+            text.push_str(&format!("\nproductsvc import --undo {id}   takes it back, within 30 days\n"));
+        }
+        print(&text);
         Ok(())
     }
 
@@ -74,8 +89,8 @@ impl Report<'_> {
     async fn write(&mut self, path: &Path) -> anyhow::Result<u64> {
         let mut out = csv::Writer::from_writer(BufWriter::new(File::create(path)?));
         out.write_record(["name", "category", "sku", "line", "field", "reason", "message"])?;
-        let mut sheet = Sheet::open(self.file)?;
-        let mut written = 0;
+        let mut sheet = self.file.map(Sheet::open).transpose()?;
+        let (mut written, mut cut) = (0, 0);
         let mut page_token = String::new();
         loop {
             let request = ListImportRefusalsRequest { id: self.job.id, page_size: PAGE, page_token };
@@ -86,13 +101,21 @@ impl Report<'_> {
                 .context("could not list the refused rows")?
                 .into_inner();
             for refusal in page.refusals {
-                let ImportRow { line, name, category, sku } = original(&mut sheet, refusal.row.unwrap_or_default())?;
+                if refusal.cut && sheet.is_none() {
+                    cut += 1;
+                }
+                let row = refusal.row.unwrap_or_default();
+                let row = match &mut sheet {
+                    Some(sheet) => original(sheet, row)?,
+                    None => row,
+                };
+                let ImportRow { line, name, category, sku } = row;
                 let reason = ErrorReason::try_from(refusal.reason).unwrap_or_default().as_str_name();
                 let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason);
                 out.write_record([
-                    &name,
-                    &category,
-                    &sku,
+                    &*guarded(&name),
+                    &*guarded(&category),
+                    &*guarded(&sku),
                     &line.to_string(),
                     &refusal.field,
                     reason,
@@ -103,6 +126,11 @@ impl Report<'_> {
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 out.flush()?;
+                if cut > 0 {
+                    say(&format!(
+                        "{cut} of the refused rows have longer texts than the service keeps: see the file that was imported"
+                    ));
+                }
                 return Ok(written);
             }
         }
@@ -123,8 +151,9 @@ fn original(sheet: &mut Sheet, cut: ImportRow) -> anyhow::Result<ImportRow> {
     Ok(cut)
 }
 
-/// Tells the person something while the work goes on.
-pub(super) fn say(line: &str) {
-    // Nobody may be reading it.
-    let _ = writeln!(std::io::stderr(), "{line}").ok();
+/// What became of rows, or would.
+pub(super) fn counts(job: &ImportJob) -> String {
+    let counts =
+        [("created", job.created), ("changed", job.updated), ("unchanged", job.unchanged), ("refused", job.refused)];
+    counts.iter().map(|(what, count)| format!("  {what:<10}{count:>9}\n")).collect()
 }

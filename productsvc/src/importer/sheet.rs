@@ -9,6 +9,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use crate::cell::bare;
 use crate::import::Row;
 use crate::importer::lines::{END, LONGEST_RECORD, Lines};
 
@@ -132,7 +133,7 @@ impl Sheet {
             }
             // A column that a short row lacks is empty; the service says so.
             let text = |column: usize| match std::str::from_utf8(self.record.get(column).unwrap_or_default()) {
-                Ok(text) => Ok(text.to_owned()),
+                Ok(text) => Ok(bare(text).to_owned()),
                 Err(_) => Err(SheetError::NotUtf8 { line }),
             };
             let Columns { name, category, sku } = self.columns;
@@ -283,6 +284,11 @@ mod tests {
 
             assert_eq!(lines, [3, 8, 9], "{end:?}");
         }
+    }
+
+    #[test]
+    fn guarded_formulas_are_taken_as_they_were() {
+        assert_eq!(rows(b"name,category,sku\n'=Saw,''-T,'twas\n").unwrap(), [row(2, "=Saw", "'-T", "'twas")]);
     }
 
     #[test]

@@ -49,7 +49,7 @@ const ACTOR: usize = 10;
 const REQUEST_ID: usize = 11;
 
 /// The contract's words, without their prefix.
-const KINDS: [(Kind, &str); 8] = [
+const KINDS: [(Kind, &str); 9] = [
     (Kind::Unknown, "UNSPECIFIED"),
     (Kind::Created, "CREATED"),
     (Kind::Updated, "UPDATED"),
@@ -58,6 +58,7 @@ const KINDS: [(Kind, &str); 8] = [
     (Kind::Restored, "RESTORED"),
     (Kind::Imported, "IMPORTED"),
     (Kind::Purged, "PURGED"),
+    (Kind::Undone, "UNDONE"),
 ];
 
 /// The schema.

@@ -1,6 +1,7 @@
 //! The rules, one by one and all together.
 
 use super::*;
+use crate::import::{Manner, Mode};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -26,6 +27,11 @@ fn give_sku(id: i64, sku: &str) -> Step {
 
 fn ledger() -> Ledger {
     Ledger::new(Clock::default(), at(100))
+}
+
+/// A row of an import that says `Saw` with a SKU.
+fn row(ledger: &mut Ledger, sku: &str, mode: Mode) -> Row {
+    ledger.take_row(&draft("Saw", sku), Manner { mode, allow_damaged: false }, &Author::default())
 }
 
 fn cause(error: Error) -> (usize, Error) {
@@ -92,9 +98,11 @@ fn what_says_nothing_new_makes_no_version() {
     let answer = ledger.take(&write(vec![rename(1, "Saw")])).unwrap();
 
     assert_eq!((answer[0].version, ledger.effects.events.len()), (1, 1));
-    assert_eq!(ledger.take_row(&draft("Saw", "S-1"), Mode::Upsert, &Author::default()), Row::Unchanged);
-    assert_eq!(ledger.take_row(&draft("Saw", "s-1"), Mode::Upsert, &Author::default()), Row::Updated);
-    assert_eq!(ledger.take_row(&draft("Saw", "S-1"), Mode::Create, &Author::default()), Row::Taken { product_id: 1 });
+    assert_eq!(row(&mut ledger, "S-1", Mode::Upsert), Row::Unchanged);
+    assert_eq!(row(&mut ledger, "s-1", Mode::Update), Row::Updated);
+    assert_eq!(row(&mut ledger, "S-1", Mode::Create), Row::Taken { product_id: 1 });
+    assert_eq!(row(&mut ledger, "S-2", Mode::Update), Row::Missing);
+    assert_eq!((ledger.effects.events.len(), ledger.clock.last_id), (2, 1));
 }
 
 #[test]
@@ -180,4 +188,62 @@ fn sequences_have_no_gaps_and_versions_follow_each_other() {
             assert!(live.insert(fold(&present.product.sku), *id).is_none(), "a SKU is there twice");
         }
     }
+}
+
+#[test]
+fn a_damaged_sku_is_refused_unless_a_product_has_it_or_that_is_allowed() {
+    let mut ledger = ledger();
+    ledger.take(&write(vec![Step::Create(draft("Saw", "000123")), Step::Create(draft("Axe", "3-Mar"))])).unwrap();
+    let told = |row: Row| row.refusal().map(|(_, message)| message).unwrap_or_default();
+
+    let stripped = told(row(&mut ledger, "123", Mode::Upsert));
+    assert!(stripped.ends_with("it probably was 000123, product 1"), "{stripped}");
+    assert!(
+        told(row(&mut ledger, "123", Mode::Update)).contains("leading zeros"),
+        "more is known than that it is missing"
+    );
+    assert!(told(row(&mut ledger, "2-Jan", Mode::Create)).contains("made a date"));
+    assert!(told(row(&mut ledger, "1.2E+12", Mode::Upsert)).contains("scientific notation"));
+    assert_eq!(row(&mut ledger, "3-Mar", Mode::Upsert), Row::Updated);
+    assert_eq!(row(&mut ledger, "124", Mode::Upsert), Row::Created);
+
+    let allowed = Manner { mode: Mode::Upsert, allow_damaged: true };
+    assert_eq!(ledger.take_row(&draft("Saw", "123"), allowed, &Author::default()), Row::Created);
+    assert_eq!(row(&mut ledger, "123", Mode::Upsert), Row::Unchanged);
+}
+
+#[test]
+fn what_an_import_adds_itself_is_no_sign_of_damage() {
+    let mut ledger = ledger();
+
+    assert_eq!(row(&mut ledger, "0077", Mode::Upsert), Row::Created);
+    assert_eq!(row(&mut ledger, "77", Mode::Upsert), Row::Created);
+}
+
+#[test]
+fn what_an_import_did_is_taken_back_unless_someone_changed_it_since() {
+    let mut ledger = ledger();
+    let author = Author { name: "undoer".to_owned(), call_id: String::new() };
+    let steps = ["A", "B", "C"].map(|sku| Step::Create(draft("Old", sku))).to_vec();
+    ledger.take(&write(steps)).unwrap();
+    for id in 1..=3 {
+        ledger.load_earlier(ledger.product(id).unwrap().product.clone());
+    }
+    for sku in ["A", "B", "C", "D", "E", "F"] {
+        row(&mut ledger, sku, Mode::Upsert);
+    }
+    let delete = |id| Step::Delete { id, etag: None, allow_missing: false };
+    ledger.take(&write(vec![rename(2, "Mine"), delete(3), rename(5, "Mine"), delete(6)])).unwrap();
+
+    let undone: Vec<Undone> = [(6, 1), (5, 1), (4, 1), (3, 2), (2, 2), (1, 2), (9, 1), (9, 2)]
+        .map(|(id, version)| ledger.undo(id, version, &author))
+        .into();
+
+    use Undone::{Conflict, Gone, TakenBack};
+    assert_eq!(undone, [Gone, Conflict, TakenBack, Conflict, Conflict, TakenBack, Gone, Conflict]);
+    let first = ledger.product(1).unwrap();
+    assert_eq!((first.product.name.as_str(), first.product.version, first.origin.kind), ("Old", 3, Kind::Undone));
+    assert_eq!(first.origin.author, author);
+    assert!(ledger.product(4).unwrap().product.delete_time.is_some() && ledger.holder("d").is_none());
+    assert_eq!((ledger.product(2).unwrap().product.name.as_str(), ledger.clock.live_products), ("Mine", 3));
 }

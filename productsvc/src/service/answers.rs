@@ -1,11 +1,17 @@
 //! What the catalogue answers, in the words of the contract.
 
 use jiff::Timestamp;
-use proto::products::{self as contract, ChangeKind, ErrorReason, ImportState};
+use proto::products::{
+    self as contract, ChangeKind, ErrorReason, ImportChangeKind, ImportMode, ImportState, MatchTier, SearchField,
+};
 
-use crate::import::{Job, Reason, Refused};
-use crate::ledger::KEPT_DELETED;
+use crate::category::Counted;
+use crate::import::{Conflict, Job, Mode, Preview, Reason, Refused, State};
+use crate::ledger::{KEPT_DELETED, Row};
 use crate::product::Product;
+use crate::search::finder::Hit;
+use crate::search::grams::Part;
+use crate::search::{Highlight, Query, Tier};
 use crate::store::Change;
 use crate::version::{Difference, Kind, Version};
 
@@ -21,6 +27,39 @@ pub(super) fn product(product: Product) -> contract::Product {
         update_time: Some(timestamp(product.update_time)),
         delete_time: product.delete_time.map(timestamp),
         purge_time: product.delete_time.map(|deleted| timestamp(deleted + KEPT_DELETED)),
+    }
+}
+
+pub(super) fn hit(query: &Query, hit: Hit) -> contract::SearchResult {
+    let tier = match hit.tier {
+        Tier::SkuExact => MatchTier::SkuExact,
+        Tier::SkuPrefix => MatchTier::SkuPrefix,
+        Tier::NamePrefix => MatchTier::NamePrefix,
+        Tier::Words => MatchTier::Words,
+        Tier::Substring => MatchTier::Substring,
+    };
+    let ranges = query.highlights(&hit.product).into_iter().map(highlight).collect();
+    contract::SearchResult { product: Some(product(hit.product)), tier: tier.into(), ranges }
+}
+
+fn highlight(highlight: Highlight) -> contract::MatchRange {
+    let field = match highlight.part {
+        Part::Name => SearchField::Name,
+        Part::Category => SearchField::Category,
+        Part::Sku => SearchField::Sku,
+    };
+    // Texts have at most 200 characters.
+    let bytes = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    contract::MatchRange { field: field.into(), begin: bytes(highlight.begin), end: bytes(highlight.end) }
+}
+
+pub(super) fn category(counted: Counted) -> contract::Category {
+    contract::Category {
+        title: counted.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        path: counted.path,
+        product_count: counted.direct,
+        total_product_count: counted.total,
+        has_children: counted.has_children,
     }
 }
 
@@ -59,14 +98,14 @@ fn kind(kind: Kind) -> ChangeKind {
         Kind::Restored => ChangeKind::Restored,
         Kind::Imported => ChangeKind::Imported,
         Kind::Purged => ChangeKind::Purged,
+        Kind::Undone => ChangeKind::Undone,
     }
 }
 
 pub(super) fn job(job: Job) -> contract::ImportJob {
-    let state = if job.end_time.is_some() { ImportState::Done } else { ImportState::Running };
     contract::ImportJob {
         id: job.id,
-        state: state.into(),
+        state: state(job.state).into(),
         source: job.source,
         rows: job.counts.rows,
         created: job.counts.created,
@@ -75,6 +114,30 @@ pub(super) fn job(job: Job) -> contract::ImportJob {
         refused: job.counts.refused,
         create_time: Some(timestamp(job.create_time)),
         end_time: job.end_time.map(timestamp),
+        dry_run: job.dry_run,
+        undone: job.counts.undone,
+        conflicts: job.counts.conflicts,
+        request_id: job.request_id,
+        mode: mode(job.manner.mode).into(),
+    }
+}
+
+fn state(state: State) -> ImportState {
+    match state {
+        State::Receiving | State::Staging | State::Committing => ImportState::Running,
+        State::Ready => ImportState::Ready,
+        State::Done => ImportState::Done,
+        State::Cancelled => ImportState::Cancelled,
+        State::Undoing => ImportState::Undoing,
+        State::Undone => ImportState::Undone,
+    }
+}
+
+fn mode(mode: Mode) -> ImportMode {
+    match mode {
+        Mode::Upsert => ImportMode::Upsert,
+        Mode::Create => ImportMode::Create,
+        Mode::Update => ImportMode::Update,
     }
 }
 
@@ -83,6 +146,8 @@ pub(super) fn refusal(refused: Refused) -> contract::ImportRefusal {
         Reason::InvalidField => ErrorReason::InvalidField,
         Reason::SkuTaken => ErrorReason::SkuTaken,
         Reason::DuplicateSku => ErrorReason::DuplicateSku,
+        Reason::ProductNotFound => ErrorReason::ProductNotFound,
+        Reason::SpreadsheetDamage => ErrorReason::SpreadsheetDamage,
     };
     let row = refused.row;
     contract::ImportRefusal {
@@ -90,7 +155,48 @@ pub(super) fn refusal(refused: Refused) -> contract::ImportRefusal {
         field: refused.field,
         reason: reason.into(),
         message: refused.message,
+        cut: refused.is_cut,
     }
+}
+
+pub(super) fn preview(preview: Preview) -> contract::ImportChange {
+    let kind = match preview.verdict {
+        Row::Created => ImportChangeKind::Created,
+        Row::Updated => ImportChangeKind::Updated,
+        Row::Unchanged => ImportChangeKind::Unchanged,
+        Row::Taken { .. } | Row::Missing | Row::Damaged { .. } => ImportChangeKind::Refused,
+    };
+    let differences = preview.differences().into_iter().map(difference).collect();
+    let message = preview.verdict.refusal().map(|(_, message)| message);
+    let after = match (&preview.before, &message) {
+        (_, Some(_)) => None,
+        (Some(before), None) if kind == ImportChangeKind::Unchanged => Some(product(before.clone())),
+        // The version and the times are only given when it is written.
+        (Some(before), None) => {
+            let Product { id, name, category, sku, create_time, .. } = preview.draft.of(before);
+            let create_time = Some(timestamp(create_time));
+            Some(contract::Product { id, name, category, sku, create_time, ..Default::default() })
+        }
+        (None, None) => Some(contract::Product {
+            name: preview.draft.name.as_str().to_owned(),
+            category: preview.draft.category.as_str().to_owned(),
+            sku: preview.draft.sku.as_str().to_owned(),
+            ..Default::default()
+        }),
+    };
+    contract::ImportChange {
+        line: preview.line,
+        kind: kind.into(),
+        before: preview.before.map(product),
+        after,
+        differences,
+        message: message.unwrap_or_default(),
+    }
+}
+
+pub(super) fn conflict(conflict: Conflict) -> contract::ImportConflict {
+    let Conflict { product_id, version, product: now } = conflict;
+    contract::ImportConflict { product_id, version, product: now.map(product) }
 }
 
 pub(super) fn timestamp(moment: Timestamp) -> prost_types::Timestamp {

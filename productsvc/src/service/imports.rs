@@ -2,15 +2,15 @@
 
 use mesh::Call;
 use proto::products::import_products_request::Part;
-use proto::products::{ImportOptions, ImportProductsRequest, ImportRow};
+use proto::products::{ImportOptions, ImportProductsRequest, ImportProductsResponse, ImportRow};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
-use crate::import::{Checker, Job, Refused, Row};
-use crate::service::{PATIENCE, requests};
-use crate::store::{Beginning, ProductStore, Rules};
+use crate::import::{Checker, Job, Row};
+use crate::service::{PATIENCE, answers, jobs, requests};
+use crate::store::{ProductStore, Rules};
 use crate::version::Author;
 
 /// Rows that are stored in one transaction. Enough that the disk's share of each
@@ -28,12 +28,12 @@ pub(super) async fn receive(
     store: &ProductStore,
     mut messages: Streaming<ImportProductsRequest>,
     call: &Call,
-) -> Result<(Job, Vec<Refused>), Status> {
+) -> Result<ImportProductsResponse, Status> {
     let Some(Part::Options(options)) = messages.message().await?.and_then(|message| message.part) else {
         return Err(Error::OptionsExpected.into());
     };
     let mut import = Import::begin(store, options, call).await?;
-    if import.job.end_time.is_none() {
+    if import.job.state.is_open() {
         while let Some(message) = messages.message().await? {
             match message.part {
                 Some(Part::Rows(rows)) => import.add(rows.rows).await?,
@@ -42,19 +42,11 @@ pub(super) async fn receive(
             }
         }
         import.store(End::Yes).await?;
-        let Job { id, counts, .. } = &import.job;
-        info!(
-            import.id = id,
-            "imported {} rows: {} created, {} changed, {} unchanged, {} refused",
-            counts.rows,
-            counts.created,
-            counts.updated,
-            counts.unchanged,
-            counts.refused
-        );
+        import.tell();
     }
     let refused = store.refused_rows(import.job.id, 0, MOST_REFUSALS, import.deadline()).await?;
-    Ok((import.job, refused))
+    let (refusals, _) = jobs::refusals_page(refused, MOST_REFUSALS);
+    Ok(ImportProductsResponse { job: Some(answers::job(import.job)), refusals })
 }
 
 /// Whether a piece is the last.
@@ -77,14 +69,12 @@ struct Import<'a> {
 
 impl<'a> Import<'a> {
     async fn begin(store: &'a ProductStore, options: ImportOptions, call: &Call) -> Result<Self, Error> {
-        let (beginning, mode) = requests::options(options)?;
+        let beginning = requests::options(options)?;
         let deadline = call.deadline();
         let job = store.begin_import(&beginning, within(deadline)).await?;
-        let Beginning { only_if_new, source, .. } = beginning;
-        let name = if source.is_empty() { call.caller().to_owned() } else { source };
-        let author = Author { name, call_id: call.request_id().to_owned() };
-        let rules = Rules { author, mode, only_if_new, end: false };
-        if job.mark > 0 && job.end_time.is_none() {
+        let asked = Author { name: call.caller().to_owned(), call_id: call.request_id().to_owned() };
+        let rules = Rules { author: Job::author_of(&job.source, &asked), end: false };
+        if job.mark > 0 && job.state.is_open() {
             info!(import.id = job.id, "import {} goes on behind line {}", job.id, job.mark);
         }
         Ok(Self { store, begun_at: job.mark, job, rules, checker: Checker::default(), deadline })
@@ -103,14 +93,42 @@ impl<'a> Import<'a> {
                 self.store(End::No).await?;
             }
         }
+        if self.checker.is_full() {
+            self.spill().await?;
+        }
+        Ok(())
+    }
+
+    /// Has what the checker remembers written to disk, on a thread that may wait for it.
+    async fn spill(&mut self) -> Result<(), Error> {
+        let mut checker = std::mem::take(&mut self.checker);
+        let spilled = tokio::task::spawn_blocking(move || checker.spill().map(|()| checker)).await;
+        self.checker = spilled.map_err(|error| Error::Internal(error.to_string()))??;
         Ok(())
     }
 
     async fn store(&mut self, end: End) -> Result<(), Error> {
         let piece = self.checker.take();
         self.rules.end = end == End::Yes;
-        self.job = self.store.store_piece(&self.job, &piece, &self.rules, self.deadline()).await?;
+        self.job = match self.job.dry_run {
+            true => self.store.stage_piece(&self.job, &piece, self.rules.end, self.deadline()).await?,
+            false => self.store.store_piece(&self.job, &piece, &self.rules, self.deadline()).await?,
+        };
         Ok(())
+    }
+
+    fn tell(&self) {
+        let Job { id, counts, dry_run, .. } = &self.job;
+        info!(
+            import.id = id,
+            "{} {} rows: {} created, {} changed, {} unchanged, {} refused",
+            if *dry_run { "judged" } else { "imported" },
+            counts.rows,
+            counts.created,
+            counts.updated,
+            counts.unchanged,
+            counts.refused
+        );
     }
 
     fn deadline(&self) -> Instant {

@@ -1,24 +1,31 @@
 //! Requests, parsed: every field that is at fault is named at once.
 
+mod imports;
 mod writes;
 
 use jiff::Timestamp;
 use mesh::page;
 use prost::Message as _;
 use proto::products::{
-    CompareProductVersionsRequest, GetProductRequest, GetProductVersionRequest, ImportMode, ImportOptions,
-    ListArchivesRequest, ListImportRefusalsRequest, ListProductVersionsRequest, ListProductsRequest, SearchField,
-    SearchProductsRequest,
+    CompareProductVersionsRequest, ExportProductsRequest, GetProductRequest, GetProductVersionRequest,
+    ListArchivesRequest, ListCategoriesRequest, ListProductVersionsRequest, ListProductsRequest, RenameCategoryRequest,
+    SearchField, SearchProductsRequest,
 };
 use uuid::Uuid;
 
+use crate::category::Category;
 use crate::error::{Error, Fault};
-use crate::import::Mode;
 use crate::order::Order;
 use crate::product::Etag;
-use crate::store::{Beginning, Field, RequestKey, Search};
+use crate::search::{Field, Query};
+use crate::selection::Selection;
+use crate::store::RequestKey;
 use crate::text::Text;
 
+pub(super) use imports::{
+    WhichImport, changes, changes_token, commit, conflicts, conflicts_token, jobs, jobs_token, options, refusals,
+    refusals_token, undo, which_import,
+};
 pub(super) use writes::{batch_create, batch_delete, batch_update, create, delete, restore, undelete, update};
 
 type Parsed<T> = Result<T, Vec<Fault>>;
@@ -28,7 +35,6 @@ const DEFAULT_PAGE_SIZE: usize = 50;
 const MOST_PAGE_SIZE: usize = 1000;
 /// What the contract allows in one call.
 const MOST_IN_A_BATCH: usize = 1000;
-const LONGEST_SOURCE: usize = 200;
 
 /// Which product is asked for, and when.
 pub(super) fn find(request: GetProductRequest) -> Result<(Which, Option<Timestamp>), Error> {
@@ -90,12 +96,31 @@ pub(super) fn id(id: i64) -> Result<i64, Error> {
     Ok(product_id(id)?)
 }
 
-pub(super) fn list(request: &ListProductsRequest) -> Result<(Order, usize), Error> {
-    let order = Order::parse(&request.order_by).map_err(|problem| vec![Fault::new("order_by", problem)]);
-    Ok(both(order, size(request.page_size))?)
+/// Which products, in which order, and how many at most.
+pub(super) fn list(request: &ListProductsRequest) -> Result<(Selection, Order, usize), Error> {
+    let listed = both(selection(&request.filter, request.show_deleted), order(&request.order_by));
+    let ((selection, order), size) = both(listed, size(request.page_size))?;
+    Ok((selection, order, size))
 }
 
-pub(super) fn search(request: &SearchProductsRequest) -> Result<(Search, usize), Error> {
+/// Which products, and in which order: the oldest first when nothing is said.
+pub(super) fn export(request: &ExportProductsRequest) -> Result<(Selection, Order), Error> {
+    let order = match request.order_by.trim() {
+        "" => Ok(Order::OLDEST),
+        said => order(said),
+    };
+    Ok(both(selection(&request.filter, request.show_deleted), order)?)
+}
+
+fn selection(filter: &str, show_deleted: bool) -> Parsed<Selection> {
+    Selection::parse(filter, show_deleted).map_err(|problem| vec![Fault::new("filter", problem)])
+}
+
+fn order(text: &str) -> Parsed<Order> {
+    Order::parse(text).map_err(|problem| vec![Fault::new("order_by", problem)])
+}
+
+pub(super) fn search(request: &SearchProductsRequest) -> Result<(Query, usize), Error> {
     let field = match SearchField::try_from(request.field) {
         Ok(SearchField::Unspecified | SearchField::Any) => Ok(Field::Any),
         Ok(SearchField::Name) => Ok(Field::Name),
@@ -105,42 +130,45 @@ pub(super) fn search(request: &SearchProductsRequest) -> Result<(Search, usize),
     };
     let query = Text::parse(&request.query).map_err(|problem| vec![Fault::new("query", problem)]);
     let ((field, query), size) = both(both(field, query), size(request.page_size))?;
-    Ok((Search { field, query }, size))
+    Ok((Query::new(field, &query), size))
 }
 
-/// What an import's options say.
-pub(super) fn options(options: ImportOptions) -> Result<(Beginning, Mode), Error> {
-    let mode = match ImportMode::try_from(options.mode) {
-        Ok(ImportMode::Unspecified | ImportMode::Upsert) => Ok(Mode::Upsert),
-        Ok(ImportMode::Create) => Ok(Mode::Create),
-        Err(_) => fault("options.mode", "is none that we know"),
+const LIST_CATEGORIES: &str = "ListCategories";
+
+/// Below which key, how many categories at most, and behind which key.
+pub(super) fn categories(request: &ListCategoriesRequest) -> Result<(String, usize, String), Error> {
+    let parent = match request.parent.trim() {
+        "" => Ok(String::new()),
+        path => category("parent", path).map(|category| category.key().to_owned()),
     };
-    let source = match options.source.trim() {
-        source if source.chars().any(char::is_control) => fault("options.source", "must not hold control characters"),
-        source if source.chars().count() > LONGEST_SOURCE => {
-            fault("options.source", format!("must have at most {LONGEST_SOURCE} characters"))
-        }
-        source => Ok(source.to_owned()),
-    };
-    let id = request_id(&options.request_id).map_err(|_| vec![Fault::new("options.request_id", "must be a UUID")]);
-    let ((mode, source), id) = both(both(mode, source), id)?;
-    let only_if_new = options.only_if_new;
-    let rest = ImportOptions { request_id: String::new(), ..options };
-    let key = id.map(|id| RequestKey::new(id, "ImportProducts", &rest.encode_to_vec()));
-    Ok((Beginning { key, source, only_if_new }, mode))
+    let (parent, size) = both(parent, size(request.page_size))?;
+    if request.page_token.is_empty() {
+        return Ok((parent, size, String::new()));
+    }
+    let arguments = [parent.as_str(), if request.recursive { "all" } else { "next" }];
+    let key = page::decode(&request.page_token, LIST_CATEGORIES, &arguments).map_err(|_| Error::InvalidPageToken)?;
+    match key.as_slice() {
+        [after] if !after.contains('\0') => Ok((parent, size, after.clone())),
+        _ => Err(Error::InvalidPageToken),
+    }
 }
 
-const LIST_REFUSALS: &str = "ListImportRefusals";
-
-/// Which import, how many rows at most, and behind which line.
-pub(super) fn refusals(request: &ListImportRefusalsRequest) -> Result<(i64, usize, i64), Error> {
-    let (id, size) = both(product_id(request.id), size(request.page_size))?;
-    Ok((id, size, place(&request.page_token, LIST_REFUSALS, id)?.unwrap_or(0)))
+/// The token of the categories of a list behind a key.
+pub(super) fn categories_token(request: &ListCategoriesRequest, parent: &str, key: &str) -> String {
+    page::encode(LIST_CATEGORIES, &[parent, if request.recursive { "all" } else { "next" }], &[key])
 }
 
-/// The token of the refused rows of an import behind a line.
-pub(super) fn refusals_token(id: i64, line: i64) -> String {
-    page::encode(LIST_REFUSALS, &[&id.to_string()], &[&line.to_string()])
+/// Which category is renamed to what, and for which key once.
+pub(super) fn rename(request: RenameCategoryRequest) -> Result<(Category, Category, Option<RequestKey>), Error> {
+    let paths = both(category("from", &request.from), category("to", &request.to));
+    let ((from, to), id) = both(paths, request_id(&request.request_id))?;
+    let rest = RenameCategoryRequest { request_id: String::new(), ..request };
+    let key = id.map(|id| RequestKey::new(id, "RenameCategory", &rest.encode_to_vec()));
+    Ok((from, to, key))
+}
+
+fn category(field: &str, path: &str) -> Parsed<Category> {
+    Category::parse(path).map_err(|problem| vec![Fault::new(field, problem)])
 }
 
 /// How many months at most, and the code of the one that they are behind.
@@ -221,7 +249,6 @@ mod tests {
     fn an_empty_request_names_all_that_is_missing() {
         assert_eq!(fields(compare(&CompareProductVersionsRequest::default()).unwrap_err()).len(), 3);
         assert_eq!(fields(search(&SearchProductsRequest::default()).unwrap_err()), ["query"]);
-        assert_eq!(fields(refusals(&ListImportRefusalsRequest::default()).unwrap_err()), ["id"]);
     }
 
     #[test]
@@ -233,17 +260,5 @@ mod tests {
             page_token: String::new(),
         };
         assert_eq!(fields(search(&garbage).unwrap_err()), ["field", "query", "page_size"]);
-
-        let garbage =
-            ImportOptions { request_id: "no uuid".to_owned(), mode: 99, only_if_new: true, source: "\0".to_owned() };
-        assert_eq!(fields(options(garbage).unwrap_err()), ["options.mode", "options.source", "options.request_id"]);
-    }
-
-    #[test]
-    fn a_token_of_refused_rows_belongs_to_its_import() {
-        let request = |id, page_token| ListImportRefusalsRequest { id, page_size: 0, page_token };
-
-        assert_eq!(refusals(&request(3, refusals_token(3, 17))).unwrap(), (3, 50, 17));
-        assert!(matches!(refusals(&request(4, refusals_token(3, 17))), Err(Error::InvalidPageToken)));
     }
 }

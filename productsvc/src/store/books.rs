@@ -8,6 +8,7 @@ use sqlx::{FromRow, QueryBuilder};
 use crate::error::Error;
 use crate::ledger::{Clock, Effects, Ledger, Present};
 use crate::product::Product;
+use crate::store::categories;
 use crate::store::connection::{Connection, on_either};
 use crate::store::failure::Failure;
 use crate::store::rows::{PresentRow, ProductRow, padded, product_columns, slices};
@@ -112,7 +113,8 @@ async fn earlier_version(id: i64, version: i64, on: &mut Connection<'_>) -> Resu
 /// Stores what came of a ledger.
 pub(super) async fn close(ledger: Ledger, now: Timestamp, on: &mut Connection<'_>) -> Result<(), Failure> {
     let (effects, mut products, clock) = ledger.close();
-    if effects.events.is_empty() {
+    // Adopted products are no events, and purged ones are no products.
+    if effects.events.is_empty() && effects.before.is_empty() {
         return Ok(());
     }
     let (mut new, mut changed) = (Vec::new(), Vec::new());
@@ -127,6 +129,7 @@ pub(super) async fn close(ledger: Ledger, now: Timestamp, on: &mut Connection<'_
     part_from_skus(&effects, &new, &changed, on).await?;
     insert_products(&new, on).await?;
     update_products(&changed, on).await?;
+    categories::count(&effects, &new, &changed, on).await?;
     insert_changes(&effects, now, on).await?;
     store_clock(clock, on).await
 }

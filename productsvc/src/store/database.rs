@@ -6,10 +6,11 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Sqlite, Transaction};
 use tokio::time::Instant;
 
+use crate::adoption::Report;
 use crate::error::Error;
 use crate::store::connection::{Connection, Work};
 use crate::store::failure::{Failure, OpenError};
-use crate::store::postgres::PostgresServer;
+use crate::store::postgres::{PostgresServer, Start};
 use crate::store::sqlite::SqliteFile;
 
 /// A transaction that others keep coming into is given up after so many tries.
@@ -27,6 +28,15 @@ impl Database {
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => SqliteFile::open(url).await.map(Self::Sqlite),
             Some("postgres" | "postgresql") => PostgresServer::open(url).await.map(Self::Postgres),
+            _ => Err(OpenError::UnknownScheme),
+        }
+    }
+
+    /// Adopts the first Rundoo's products as it is said; tells what came of them, if it is its database.
+    pub(super) async fn adopt(url: &str, how: Start) -> Result<Option<Report>, OpenError> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Err(OpenError::NoFirstRundoo),
+            Some("postgres" | "postgresql") => PostgresServer::adopt(url, how).await,
             _ => Err(OpenError::UnknownScheme),
         }
     }
@@ -121,6 +131,6 @@ enum Access {
 
 /// How long to wait for others, with jitter so that equals do not meet again. A
 /// write takes a few milliseconds, most of them for the disk.
-fn pause() -> Duration {
+pub(super) fn pause() -> Duration {
     Duration::from_micros(fastrand::u64(500..8_000))
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::error::DatabaseError;
 
+use crate::adoption::Report;
 use crate::error::Error;
 
 /// The database could not be opened.
@@ -44,6 +45,9 @@ pub enum OpenError {
         /// Why it failed; sqlx's errors repeat their sources, so it is none.
         cause: sqlx::Error,
     },
+    /// What the tables lack could not be counted.
+    #[error("could not prepare the database: {0}")]
+    Prepare(crate::error::Error),
     /// The tables could not be brought up to date.
     #[error("could not migrate {place}: {cause}")]
     Migrate {
@@ -52,6 +56,45 @@ pub enum OpenError {
         /// Why it failed.
         cause: sqlx::migrate::MigrateError,
     },
+    /// Others kept making the same tables.
+    #[error("could not start beside others on {place}")]
+    Contended {
+        /// Where the database is, without its password.
+        place: String,
+    },
+    /// The table of products is someone else's.
+    #[error("{place} has a table products that is neither ours nor the first Rundoo's")]
+    Foreign {
+        /// Where the database is, without its password.
+        place: String,
+    },
+    /// The tables are there, but not as this version makes them, or there are none.
+    #[error("{place} has no tables of this version of Rundoo: start the product service on it once")]
+    OtherTables {
+        /// Where the database is, without its password.
+        place: String,
+    },
+    /// Rows of the first Rundoo need a decision.
+    #[error(
+        "{} of the first Rundoo's {} products need a decision; nothing was changed\n{report}\n\
+        `productsvc adopt --dry-run` lists them and what can be done (see docs/catalogue.md)",
+        report.open(), report.rows
+    )]
+    Undecided {
+        /// Which, and why.
+        report: Box<Report>,
+    },
+    /// The first Rundoo's products could not be taken over.
+    #[error("could not adopt the products of {place}: {cause}; nothing was changed")]
+    Adopt {
+        /// Where the database is, without its password.
+        place: String,
+        /// Why it failed.
+        cause: Error,
+    },
+    /// The first Rundoo had PostgreSQL only.
+    #[error("the first Rundoo had no SQLite database: there is nothing to adopt")]
+    NoFirstRundoo,
 }
 
 /// Why a unit of work did not succeed.
@@ -101,8 +144,9 @@ fn from_database(cause: &dyn DatabaseError, error: &sqlx::Error) -> Failure {
         };
     }
     match code.as_ref() {
-        // serialization_failure, deadlock_detected
-        "40001" | "40P01" => Failure::Conflict,
+        // serialization_failure, deadlock_detected, and idle_in_transaction_session_timeout:
+        // the server ended the transaction of a process that hung, and with it what was done.
+        "40001" | "40P01" | "25P03" => Failure::Conflict,
         // too_many_connections, lock_not_available
         "53300" | "55P03" => Failure::Busy,
         // disk_full

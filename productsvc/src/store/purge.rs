@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::QueryBuilder;
 
+use crate::import::State;
 use crate::store::books;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
@@ -33,6 +34,7 @@ impl Work for PurgeRequests {
 /// Forgets old changes.
 pub(super) struct ForgetChanges {
     pub(super) before: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Work for ForgetChanges {
@@ -40,16 +42,26 @@ impl Work for ForgetChanges {
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<u64, Failure> {
         // Only the oldest are looked at: their times have no index, but nearly their order.
+        // The search index is filled from changes: it has what is forgotten.
+        // What an import is being undone by is kept until it is.
         const FORGET: &str = "DELETE FROM product_changes
             WHERE sequence IN (
                 SELECT sequence
                 FROM (SELECT sequence, change_time FROM product_changes ORDER BY sequence LIMIT $2) AS oldest
                 WHERE change_time < $1
+                AND sequence <= (SELECT indexed_sequence FROM search_state WHERE id = 1)
+            ) AND sequence < COALESCE(
+                (SELECT MIN(first_sequence)
+                FROM import_pieces
+                WHERE job_id IN (SELECT id FROM import_jobs WHERE state = $3)),
+                sequence + 1
             )";
 
+        // Nobody begins to undo an import meanwhile.
+        books::open(self.now, on).await?;
         let forgotten = on_either!(on, |c| {
             let forget = sqlx::query(FORGET).bind(self.before.as_microsecond()).bind(AT_ONCE);
-            forget.execute(c).await?.rows_affected()
+            forget.bind(State::Undoing.code()).execute(c).await?.rows_affected()
         });
         Ok(forgotten)
     }

@@ -2,11 +2,17 @@
 //! and through the wire; the integration tests check them there.
 
 mod archives;
+mod backups;
+mod categories;
+mod checks;
 mod full_disk;
 mod history;
 mod imports;
+mod jobs;
 mod lists;
 mod passing;
+mod searches;
+mod undo;
 
 use std::time::Duration;
 
@@ -15,7 +21,12 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::order::Order;
+use crate::page::Cursor;
 use crate::product::{Draft, Etag};
+use crate::search::finder::Finder;
+use crate::search::{Field, Query, place};
+use crate::selection::Selection;
 use crate::text::Text;
 use crate::write::{Change, Step};
 
@@ -45,6 +56,12 @@ fn key(request: &str) -> RequestKey {
 
 /// Writes of one step, as the service makes them.
 impl ProductStore {
+    /// How many products are not deleted.
+    async fn count(&self) -> i64 {
+        let list = List { selection: Selection::default(), order: Order::NEWEST, cursor: Cursor::First, size: 1 };
+        self.list(&list, soon()).await.unwrap().total.size
+    }
+
     async fn take(&self, step: Step, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
         let author = Author { name: "tests".to_owned(), call_id: "call".to_owned() };
         let write = Write { author, steps: vec![step], validate_only: false };
@@ -74,15 +91,16 @@ impl Fixture {
         self.store.create(&draft(name, sku), None, soon()).await.unwrap()
     }
 
-    async fn names(&self, search: Option<&Search>, cursor: Cursor, size: usize) -> (Vec<String>, Page<()>) {
-        let listing = Listing { search: search.cloned(), order: Order::NEWEST, cursor };
-        let Page { items, next, previous } = self.store.page(&listing, size, soon()).await.unwrap();
+    async fn names(&self, cursor: Cursor, size: usize) -> (Vec<String>, Page<()>) {
+        let list = List { selection: Selection::default(), order: Order::NEWEST, cursor, size };
+        let Page { items, next, previous } = self.store.list(&list, soon()).await.unwrap().page;
         (items.into_iter().map(|product| product.name).collect(), Page { items: Vec::new(), next, previous })
     }
 
     async fn found(&self, field: Field, query: &str) -> Vec<String> {
-        let search = Search { field, query: Text::parse(query).unwrap() };
-        self.names(Some(&search), Cursor::First, 50).await.0
+        let query = Query::new(field, &Text::parse(query).unwrap());
+        let found = Finder::new(self.store.clone()).find(&query, &place::Cursor::First, 50, soon()).await.unwrap();
+        found.hits.into_iter().map(|hit| hit.product.name).collect()
     }
 }
 
@@ -152,19 +170,19 @@ async fn pages_lead_to_the_oldest_and_back() {
         it.create(&format!("P{n}"), &format!("S{n}")).await;
     }
 
-    let (first, page) = it.names(None, Cursor::First, 2).await;
+    let (first, page) = it.names(Cursor::First, 2).await;
     assert_eq!((first.as_slice(), page.previous), (["P5".to_owned(), "P4".to_owned()].as_slice(), None));
-    let (second, page) = it.names(None, page.next.unwrap(), 2).await;
+    let (second, page) = it.names(page.next.unwrap(), 2).await;
     assert_eq!(second, ["P3", "P2"]);
-    let (third, last) = it.names(None, page.next.unwrap(), 2).await;
+    let (third, last) = it.names(page.next.unwrap(), 2).await;
     assert_eq!((third, last.next), (vec!["P1".to_owned()], None));
 
-    let (back, page) = it.names(None, last.previous.unwrap(), 2).await;
+    let (back, page) = it.names(last.previous.unwrap(), 2).await;
     assert_eq!(back, ["P3", "P2"]);
     it.create("P6", "S6").await;
-    let (back, page) = it.names(None, page.previous.unwrap(), 2).await;
+    let (back, page) = it.names(page.previous.unwrap(), 2).await;
     assert_eq!(back, ["P5", "P4"]);
-    let (back, page) = it.names(None, page.previous.unwrap(), 2).await;
+    let (back, page) = it.names(page.previous.unwrap(), 2).await;
     assert_eq!((back.as_slice(), page.previous), (["P6".to_owned(), "P5".to_owned()].as_slice(), None));
 }
 

@@ -8,10 +8,11 @@ use proto::products::{
 };
 
 use super::{MOST_IN_A_BATCH, Parsed, both, fault, optional_etag, product_id, request_id, version};
+use crate::category::Category;
 use crate::error::{Error, Fault};
-use crate::product::Draft;
+use crate::product::{Draft, Name, Sku};
 use crate::store::RequestKey;
-use crate::text::{Text, cut};
+use crate::text::cut;
 use crate::version::Author;
 use crate::write::{Change, Step, Write};
 
@@ -42,8 +43,9 @@ fn update_step(request: &UpdateProductRequest) -> Parsed<Step> {
     let UpdateProductRequest { id, name, category, sku, etag, update_mask, .. } = request;
     let which = both(product_id(*id), optional_etag(etag));
     let fields = mask(update_mask.as_ref()).and_then(|mask| {
-        let text = both(named(mask.name, "name", name), named(mask.category, "category", category));
-        both(text, named(mask.sku, "sku", sku))
+        let name = named(mask.name, "name", name, Name::parse);
+        let category = named(mask.category, "category", category, Category::parse);
+        both(both(name, category), named(mask.sku, "sku", sku, Sku::parse))
     });
     let ((id, etag), ((name, category), sku)) = both(which, fields)?;
     Ok(Step::Update(Change { id, etag, name, category, sku }))
@@ -164,10 +166,15 @@ fn mask(mask: Option<&FieldMask>) -> Parsed<Mask> {
     Ok(named)
 }
 
-/// A text that the mask names.
-fn named<const LIMIT: usize>(named: bool, field: &str, text: &str) -> Parsed<Option<Text<LIMIT>>> {
+/// What a field is to say, when the mask names it.
+fn named<T, E: std::fmt::Display>(
+    named: bool,
+    field: &str,
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Parsed<Option<T>> {
     match named {
-        true => Text::parse(text).map(Some).map_err(|problem| vec![Fault::new(field, problem)]),
+        true => parse(text).map(Some).map_err(|problem| vec![Fault::new(field, problem)]),
         false => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
 //! What imports store, and how they go on.
 
 use super::*;
-use crate::import::{Checker, Counts, Reason, Row};
+use crate::import::{Checker, Counts, Manner, Mode, Reason, Row};
 
 fn rows(lines: std::ops::Range<i64>) -> Vec<Row> {
     let row =
@@ -18,22 +18,19 @@ fn piece(rows: &[Row], mark: i64) -> Piece {
 }
 
 fn beginning(key: Option<RequestKey>) -> Beginning {
-    Beginning { key, source: "test.csv".to_owned(), only_if_new: false }
+    let manner = Manner { mode: Mode::Upsert, allow_damaged: false };
+    let source = "test.csv".to_owned();
+    Beginning { key, source, manner, dry_run: false, only_if_new: false, resume_cancelled: false }
 }
 
-const UPSERT: Rules = Rules {
-    author: Author { name: String::new(), call_id: String::new() },
-    mode: Mode::Upsert,
-    only_if_new: false,
-    end: false,
-};
+const RULES: Rules = Rules { author: Author { name: String::new(), call_id: String::new() }, end: false };
 
 #[tokio::test]
 async fn an_import_adds_changes_and_leaves() {
     let it = fixture().await;
     let mut file = rows(2..702);
     let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
-    let job = it.store.store_piece(&job, &piece(&file, 0), &Rules { end: true, ..UPSERT }, soon()).await.unwrap();
+    let job = it.store.store_piece(&job, &piece(&file, 0), &Rules { end: true, ..RULES }, soon()).await.unwrap();
     assert_eq!(job.counts, Counts { rows: 700, created: 700, ..Counts::default() });
     assert!(job.end_time.is_some());
 
@@ -41,9 +38,9 @@ async fn an_import_adds_changes_and_leaves() {
     file[1].sku = "sku-3".to_owned();
     file[2].name = String::new();
     let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
-    let job = it.store.store_piece(&job, &piece(&file, 0), &Rules { end: true, ..UPSERT }, soon()).await.unwrap();
+    let job = it.store.store_piece(&job, &piece(&file, 0), &Rules { end: true, ..RULES }, soon()).await.unwrap();
 
-    assert_eq!(job.counts, Counts { rows: 700, created: 0, updated: 2, unchanged: 697, refused: 1 });
+    assert_eq!(job.counts, Counts { rows: 700, updated: 2, unchanged: 697, refused: 1, ..Counts::default() });
     assert_eq!(it.found(Field::Name, "changed").await.len(), 1);
     let changed = it.store.find(1, soon()).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.version), ("Changed", 2));
@@ -56,9 +53,9 @@ async fn an_import_that_only_creates_refuses_taken_skus() {
     let it = fixture().await;
     it.create("Mine", "sku-3").await;
 
-    let job = it.store.begin_import(&beginning(None), soon()).await.unwrap();
-    let create = Rules { mode: Mode::Create, ..UPSERT };
-    let job = it.store.store_piece(&job, &piece(&rows(2..5), 0), &create, soon()).await.unwrap();
+    let manner = Manner { mode: Mode::Create, allow_damaged: false };
+    let job = it.store.begin_import(&Beginning { manner, ..beginning(None) }, soon()).await.unwrap();
+    let job = it.store.store_piece(&job, &piece(&rows(2..5), 0), &RULES, soon()).await.unwrap();
 
     assert_eq!((job.counts.created, job.counts.refused), (2, 1));
     let refused = it.store.refused_rows(job.id, 0, 10, soon()).await.unwrap();
@@ -69,13 +66,13 @@ async fn an_import_that_only_creates_refuses_taken_skus() {
 async fn an_import_that_broke_off_goes_on_where_it_was() {
     let it = fixture().await;
     let job = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
-    it.store.store_piece(&job, &piece(&rows(2..7), 0), &UPSERT, soon()).await.unwrap();
+    it.store.store_piece(&job, &piece(&rows(2..7), 0), &RULES, soon()).await.unwrap();
 
     let again = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
     assert_eq!((again.id, again.mark), (job.id, 6));
     let rest = piece(&rows(2..12), again.mark);
-    let done = it.store.store_piece(&again, &rest, &Rules { end: true, ..UPSERT }, soon()).await.unwrap();
-    let late = it.store.store_piece(&job, &piece(&rows(2..7), 0), &UPSERT, soon()).await;
+    let done = it.store.store_piece(&again, &rest, &Rules { end: true, ..RULES }, soon()).await.unwrap();
+    let late = it.store.store_piece(&job, &piece(&rows(2..7), 0), &RULES, soon()).await;
 
     assert_eq!(done.counts, Counts { rows: 10, created: 10, ..Counts::default() });
     assert!(matches!(late, Err(Error::ImportRunning)));
@@ -91,8 +88,8 @@ async fn of_two_streams_of_one_import_the_second_is_told() {
     let second = it.store.begin_import(&beginning(Some(key("import"))), soon()).await.unwrap();
     let piece = piece(&rows(2..7), 0);
 
-    let stored = it.store.store_piece(&first, &piece, &UPSERT, soon()).await;
-    let refused = it.store.store_piece(&second, &piece, &UPSERT, soon()).await;
+    let stored = it.store.store_piece(&first, &piece, &RULES, soon()).await;
+    let refused = it.store.store_piece(&second, &piece, &RULES, soon()).await;
 
     assert_eq!(stored.unwrap().counts.created, 5);
     assert!(matches!(refused, Err(Error::ImportRunning)));
@@ -106,8 +103,7 @@ async fn an_import_for_new_catalogues_leaves_others_alone() {
     let product = it.create("Hammer", "HAM-1").await;
     it.store.delete(product.id, None).await.unwrap();
 
-    let rules = Rules { only_if_new: true, ..UPSERT };
-    let stored = it.store.store_piece(&early, &piece(&rows(2..4), 0), &rules, soon()).await;
+    let stored = it.store.store_piece(&early, &piece(&rows(2..4), 0), &RULES, soon()).await;
 
     assert!(matches!(it.store.begin_import(&only_if_new, soon()).await, Err(Error::CatalogueNotNew)));
     assert!(matches!(stored, Err(Error::CatalogueNotNew)));

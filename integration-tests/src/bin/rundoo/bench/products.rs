@@ -10,6 +10,7 @@ use crate::bench::disk;
 use crate::bench::groups;
 use crate::bench::measure::Report;
 
+mod export;
 mod import;
 mod reads;
 mod writes;
@@ -26,6 +27,8 @@ pub(crate) enum Group {
     Writes,
     /// Rows into an empty catalogue, the same again, and a tenth of them changed
     Import,
+    /// All rows out of a catalogue, and some of them
+    Export,
     /// Products by their ids, and pages
     Reads,
 }
@@ -50,6 +53,7 @@ async fn measure(group: Group, report: &mut Report, each: Duration) -> anyhow::R
             Group::Disk => {}
             Group::Writes => writes::measure(&system, report, database, each).await?,
             Group::Import => import::measure(&system, report, database).await?,
+            Group::Export => export::measure(&system, report, database).await?,
             Group::Reads => reads::measure(&system, report, database, each).await?,
         }
     }

@@ -1,0 +1,179 @@
+//! The tiers of words: block by block of ids, the newest first.
+//!
+//! Each block's lists of grams are cut with each other; who is left is read and looked
+//! at. Windows grow from one block to many: a common word fills the page from the first
+//! one, a rare one is looked for in all of them with few round trips.
+
+use std::collections::HashMap;
+
+use crate::error::Error;
+use crate::search::Tier;
+use crate::search::finder::{End, Hit, Leg, Walk, Way};
+use crate::search::grams::{Alternatives, GramQuery};
+use crate::search::place::Place;
+use crate::search::postings::{Postings, block, first};
+use crate::search::tail::State;
+
+/// Blocks whose lists are read at once at most.
+const WIDEST: i64 = 32;
+
+/// Products that are read at once to be looked at.
+const PIECE: usize = 64;
+
+/// Lists that are cut with each other once it is known which are short: more would
+/// take out little, and who is left is looked at anyway.
+const ENOUGH: usize = 4;
+
+/// What a query's grams say of blocks.
+pub(super) struct Blocks {
+    sought: GramQuery,
+    state: State,
+    /// Who may contain all words, by blocks that were read.
+    containing: HashMap<i64, Postings>,
+    /// Who may begin with all words.
+    beginning: HashMap<i64, Postings>,
+    /// Whether a block was needed that is not in the index yet.
+    gaps: bool,
+}
+
+impl Blocks {
+    pub(super) fn new(sought: GramQuery, state: State) -> Self {
+        Self { sought, state, containing: HashMap::new(), beginning: HashMap::new(), gaps: false }
+    }
+
+    pub(super) fn has_gaps(&self) -> bool {
+        self.gaps
+    }
+
+    /// The blocks on the way from an id on, in their order.
+    fn way(&self, way: Way, from: Option<i64>) -> Vec<i64> {
+        let top = block(self.state.last_id);
+        match way {
+            // Without the id itself: at the edge of a block nothing of that is left.
+            Way::Forwards => (0..=from.map_or(top, |id| block(id - 1).min(top))).rev().collect(),
+            Way::Backwards => (from.map_or(0, |id| block(id + 1))..=top).collect(),
+        }
+    }
+
+    /// Who may be in a tier.
+    fn candidates(&self, tier: Tier, block: i64) -> Postings {
+        let mut candidates = self.containing.get(&block).cloned().unwrap_or_default();
+        if tier == Tier::Words
+            && let Some(beginning) = self.beginning.get(&block)
+        {
+            candidates.keep(beginning);
+        }
+        candidates
+    }
+}
+
+impl Walk<'_> {
+    /// Products whose words fit that well.
+    pub(super) async fn in_blocks(&mut self, leg: Leg<'_>, hits: &mut Vec<Hit>) -> Result<End, Error> {
+        let Leg { tier, way, from, wanted } = leg;
+        let from = from.map(|place| place.id);
+        let blocks = self.blocks.way(way, from);
+        let (mut window, mut read) = (1, 0);
+        for (index, block) in blocks.iter().enumerate() {
+            if index == read {
+                read = blocks.len().min(index + window);
+                self.read(tier, &blocks[index..read]).await?;
+                window = usize::try_from(WIDEST).unwrap_or(1).min(window * 2);
+            }
+            let mut candidates = self.blocks.candidates(tier, *block);
+            let recent = self.tail.range(first(*block)..first(block + 1)).filter(|(_, found)| **found == tier);
+            recent.for_each(|(id, _)| _ = candidates.insert(*id));
+            let mut ids: Vec<i64> = match (way, from) {
+                (Way::Forwards, from) => {
+                    candidates.ids(*block).rev().filter(|id| from.is_none_or(|from| *id < from)).collect()
+                }
+                (Way::Backwards, from) => {
+                    candidates.ids(*block).filter(|id| from.is_none_or(|from| *id > from)).collect()
+                }
+            };
+            while !ids.is_empty() {
+                let rest = ids.split_off(ids.len().min(PIECE));
+                let last = ids.last().copied().unwrap_or_default();
+                if self.look_at(tier, &ids, wanted, hits).await? {
+                    return Ok(End::Full);
+                }
+                if self.is_late() && !(rest.is_empty() && index + 1 == blocks.len()) {
+                    return Ok(End::Late(Place { tier, key: String::new(), id: last }));
+                }
+                ids = rest;
+            }
+            if self.is_late() && index + 1 < blocks.len() {
+                let edge = match way {
+                    Way::Forwards => first(*block),
+                    Way::Backwards => first(block + 1) - 1,
+                };
+                return Ok(End::Late(Place { tier, key: String::new(), id: edge }));
+            }
+        }
+        Ok(End::Reached)
+    }
+
+    /// Reads products and keeps those of the tier; says whether there are enough.
+    async fn look_at(&self, tier: Tier, ids: &[i64], wanted: usize, hits: &mut Vec<Hit>) -> Result<bool, Error> {
+        let products = self.store.live(ids, self.deadline).await?;
+        for product in products {
+            if self.query.tier(&product) == Some(tier) {
+                hits.push(Hit { product, tier });
+                if hits.len() == wanted {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads the lists of these blocks that are not known yet.
+    async fn read(&mut self, tier: Tier, blocks: &[i64]) -> Result<(), Error> {
+        let built = |block: &&i64| **block >= self.blocks.state.built_from;
+        self.blocks.gaps |= !blocks.iter().all(|block| built(&block));
+        let containing: Vec<i64> =
+            blocks.iter().filter(built).filter(|block| !self.blocks.containing.contains_key(block)).copied().collect();
+        if !containing.is_empty() {
+            let (lists, few) = self.cut(&containing, &self.blocks.sought.containing).await?;
+            self.blocks.containing.extend(lists);
+            self.blocks.sought.containing = few;
+        }
+        if tier == Tier::Words && !self.blocks.sought.beginning.is_empty() {
+            let has_any = |block: &i64| self.blocks.containing.get(block).is_some_and(|list| !list.is_empty());
+            let beginning: Vec<i64> = blocks.iter().filter(|block| has_any(block)).copied().collect();
+            if !beginning.is_empty() {
+                let (lists, few) = self.cut(&beginning, &self.blocks.sought.beginning).await?;
+                self.blocks.beginning.extend(lists);
+                self.blocks.sought.beginning = few;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has one gram of each group, by blocks, and the groups that few have.
+    async fn cut(
+        &self,
+        blocks: &[i64],
+        groups: &[Alternatives],
+    ) -> Result<(HashMap<i64, Postings>, Vec<Alternatives>), Error> {
+        let grams: Vec<i32> = groups.iter().flatten().copied().collect();
+        let lists = self.store.postings(blocks, &grams, self.deadline).await?;
+        let mut cut: HashMap<i64, Postings> = HashMap::with_capacity(blocks.len());
+        let mut counts: Vec<(usize, &Alternatives)> = Vec::with_capacity(groups.len());
+        for group in groups {
+            let mut count = 0;
+            for block in blocks {
+                let mut any = Postings::default();
+                group.iter().filter_map(|gram| lists.get(&(*block, *gram))).for_each(|list| any.add(list));
+                count += any.len();
+                match cut.entry(*block) {
+                    std::collections::hash_map::Entry::Occupied(mut all) => all.get_mut().keep(&any),
+                    std::collections::hash_map::Entry::Vacant(first) => _ = first.insert(any),
+                }
+            }
+            counts.push((count, group));
+        }
+        counts.sort_by_key(|(count, _)| *count);
+        Ok((cut, counts.into_iter().take(ENOUGH).map(|(_, group)| group.clone()).collect()))
+    }
+}

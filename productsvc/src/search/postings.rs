@@ -1,0 +1,167 @@
+//! Postings: which products of a block have a gram.
+//!
+//! A block is 32,768 ids. A list is stored as the distances between its members, a byte
+//! each where they are near, or as one bit for each id of the block where that is shorter.
+
+/// Ids of a block are counted by so many bits.
+pub const BLOCK_BITS: u32 = 15;
+
+/// How many ids a block has.
+pub const BLOCK: usize = 1 << BLOCK_BITS;
+
+const BYTES: usize = BLOCK / 8;
+
+/// The block that an id belongs to.
+pub fn block(id: i64) -> i64 {
+    id >> BLOCK_BITS
+}
+
+/// The first id of a block.
+pub fn first(block: i64) -> i64 {
+    block << BLOCK_BITS
+}
+
+/// A set of ids of one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postings {
+    bits: Box<[u64]>,
+}
+
+impl Default for Postings {
+    fn default() -> Self {
+        Self { bits: vec![0; BLOCK / 64].into_boxed_slice() }
+    }
+}
+
+impl Postings {
+    /// Adds an id, and says whether it was not there.
+    pub fn insert(&mut self, id: i64) -> bool {
+        let (word, bit) = place(id);
+        let new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        new
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bits.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bits.iter().all(|word| *word == 0)
+    }
+
+    /// Adds all of another set.
+    pub fn add(&mut self, other: &Self) {
+        self.bits.iter_mut().zip(&other.bits).for_each(|(word, other)| *word |= other);
+    }
+
+    /// Keeps only what is in another set, too.
+    pub fn keep(&mut self, other: &Self) {
+        self.bits.iter_mut().zip(&other.bits).for_each(|(word, other)| *word &= other);
+    }
+
+    /// The ids, by the number of their block; the least first.
+    pub fn ids(&self, block: i64) -> impl DoubleEndedIterator<Item = i64> {
+        // Most words of a short list are empty.
+        let words = self.bits.iter().enumerate().filter(|(_, word)| **word != 0);
+        words.flat_map(move |(number, word)| {
+            let begin = first(block) + 64 * i64::try_from(number).unwrap_or_default();
+            (0..64).filter(move |at| word >> at & 1 == 1).map(move |at| begin + at)
+        })
+    }
+
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut next = 0;
+        for id in self.ids(0) {
+            let mut distance = id - next;
+            next = id + 1;
+            while distance >= 0x80 {
+                bytes.push((distance & 0x7f) as u8 | 0x80);
+                distance >>= 7;
+            }
+            bytes.push(distance as u8);
+            if bytes.len() >= BYTES {
+                return self.bits.iter().flat_map(|word| word.to_le_bytes()).collect();
+            }
+        }
+        bytes
+    }
+
+    /// Reads back what is stored; none when that is damaged.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut postings = Self::default();
+        if bytes.len() == BYTES {
+            for (word, bytes) in postings.bits.iter_mut().zip(bytes.chunks_exact(8)) {
+                *word = u64::from_le_bytes(bytes.try_into().ok()?);
+            }
+            return Some(postings);
+        }
+        let (mut next, mut distance, mut shift) = (0_usize, 0_usize, 0_u32);
+        for byte in bytes {
+            distance |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 != 0 {
+                if shift > BLOCK_BITS {
+                    return None;
+                }
+                continue;
+            }
+            let at = next + distance;
+            *postings.bits.get_mut(at / 64)? |= 1 << (at % 64);
+            (next, distance, shift) = (at + 1, 0, 0);
+        }
+        (shift == 0).then_some(postings)
+    }
+}
+
+fn place(id: i64) -> (usize, u64) {
+    let at = usize::try_from(id & (BLOCK as i64 - 1)).unwrap_or_default();
+    (at / 64, 1 << (at % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_survives_its_storage() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for share in [0, 1, 10, 500, 3_000, 9_000, 32_768] {
+            let mut postings = Postings::default();
+            for _ in 0..share {
+                postings.insert(random.i64(0..BLOCK as i64));
+            }
+
+            let stored = postings.encode();
+
+            assert!(stored.len() <= BYTES);
+            assert_eq!(Postings::decode(&stored), Some(postings), "{share}");
+        }
+    }
+
+    #[test]
+    fn ids_are_those_of_their_block() {
+        let mut postings = Postings::default();
+        assert!(postings.insert(3 * 32_768 + 7) && postings.insert(3 * 32_768 + 32_767));
+        assert!(!postings.insert(3 * 32_768 + 7));
+
+        assert_eq!(postings.ids(3).collect::<Vec<_>>(), [3 * 32_768 + 7, 4 * 32_768 - 1]);
+        assert_eq!((postings.len(), block(4 * 32_768 - 1), block(4 * 32_768)), (2, 3, 4));
+    }
+
+    #[test]
+    fn damage_is_noticed_and_never_a_panic() {
+        assert_eq!(Postings::decode(&[0x80]), None);
+        assert_eq!(Postings::decode(&[0xff; 20]), None);
+        assert_eq!(Postings::decode(&[0xff, 0xff, 0x03]), None);
+        let mut random = fastrand::Rng::with_seed(6);
+        for _ in 0..2_000 {
+            let garbage: Vec<u8> = (0..random.usize(0..64)).map(|_| random.u8(..)).collect();
+            let _ = Postings::decode(&garbage);
+        }
+    }
+}
