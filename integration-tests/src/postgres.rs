@@ -19,9 +19,54 @@ use crate::system::free_port;
 /// How to get what is missing.
 const ENABLE: &str = "apt-get install postgresql (or set TEST_DATABASE_URL=postgres://…)";
 
-/// The guard: stops the server when standard input ends, then removes its folder.
+/// The guard: stops the server when standard input ends, then removes its folder unless it is kept.
 const GUARD: &str = r#""$0" -D "$1" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 -c max_connections=200 & server=$!
-cat >/dev/null; kill -INT $server; wait $server; rm -rf "$1""#;
+cat >/dev/null; kill -INT $server; wait $server; if [ -z "$3" ]; then rm -rf "${1%/data}"; fi"#;
+
+/// A server whose data stays when it ends.
+#[derive(Debug)]
+pub struct Kept {
+    url: String,
+    guard: Child,
+}
+
+/// Starts a server on the data in a folder, which is made when missing; none when the
+/// machine has no server programs.
+pub fn keep(folder: &Path) -> anyhow::Result<Option<Kept>> {
+    let Some(tools) = tools() else { return Ok(None) };
+    if !folder.exists() {
+        std::fs::create_dir_all(folder)?;
+        initialize(&tools, folder)?;
+    }
+    let (url, guard) = serve(&tools, folder, true)?;
+    Ok(Some(Kept { url, guard }))
+}
+
+impl Kept {
+    /// Where its database is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends it, and waits until it has.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        drop(self.guard.stdin.take());
+        self.guard.wait().context("could not wait for PostgreSQL")?;
+        Ok(())
+    }
+}
+
+/// Its version, and how it forces commits to the disk.
+pub fn durability(url: &str) -> anyhow::Result<String> {
+    const SETTINGS: &str = "SELECT 'PostgreSQL ' || current_setting('server_version') || ': '
+            || string_agg(name || '=' || setting || COALESCE(unit, ''), ', ' ORDER BY name)
+        FROM pg_settings
+        WHERE name IN ('fsync', 'synchronous_commit', 'wal_sync_method', 'full_page_writes', 'shared_buffers')";
+
+    let output = client(url)?.arg("--command").arg(SETTINGS).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
 
 struct Server {
     url: String,
@@ -79,27 +124,37 @@ fn tools() -> Option<PathBuf> {
 
 fn start(tools: PathBuf) -> anyhow::Result<Server> {
     let folder = tempfile::Builder::new().prefix("rundoo-postgres-").tempdir()?.keep();
+    initialize(&tools, &folder)?;
+    let (url, guard) = serve(&tools, &folder, false)?;
+    Ok(Server { url, tools, _guard: Some(guard) })
+}
+
+/// Makes the data of a server in an empty folder.
+fn initialize(tools: &Path, folder: &Path) -> anyhow::Result<()> {
     let user = server_user()?;
     if let Some(user) = user {
-        rustix::fs::chown(&folder, Some(rustix::fs::Uid::from_raw(user)), None)?;
+        rustix::fs::chown(folder, Some(rustix::fs::Uid::from_raw(user)), None)?;
     }
-    let data = folder.join("data");
     let mut initdb = Command::new(tools.join("initdb"));
-    initdb.args(["-U", "rundoo", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"]).arg(&data).current_dir(&folder);
+    initdb.args(["-U", "rundoo", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"]);
+    initdb.arg(folder.join("data")).current_dir(folder);
     let made = as_user(&mut initdb, user).output()?;
     anyhow::ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
 
+/// Starts a server on the data in a folder: its URL, and the shell that guards it.
+fn serve(tools: &Path, folder: &Path, is_kept: bool) -> anyhow::Result<(String, Child)> {
     let port = free_port()?;
     let log = std::fs::File::create(folder.join("log"))?;
     let mut guard = Command::new("sh");
-    guard.arg("-c").arg(GUARD).arg(tools.join("postgres")).arg(&data).arg(port.to_string());
-    guard.current_dir(&folder).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
+    guard.arg("-c").arg(GUARD).arg(tools.join("postgres")).arg(folder.join("data")).arg(port.to_string());
+    guard.arg(if is_kept { "kept" } else { "" });
+    guard.current_dir(folder).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
     // Away from the terminal's Ctrl-C: it ends after the tests, not with them.
-    let guard = as_user(guard.process_group(0), user).spawn().context("could not start PostgreSQL")?;
-
-    let url = format!("postgres://rundoo@127.0.0.1:{port}/postgres");
-    wait_until_ready(&tools, port, &folder)?;
-    Ok(Server { url, tools, _guard: Some(guard) })
+    let guard = as_user(guard.process_group(0), server_user()?).spawn().context("could not start PostgreSQL")?;
+    wait_until_ready(tools, port, folder)?;
+    Ok((format!("postgres://rundoo@127.0.0.1:{port}/postgres"), guard))
 }
 
 fn wait_until_ready(tools: &Path, port: u16, folder: &Path) -> anyhow::Result<()> {

@@ -229,6 +229,12 @@ impl System {
         Ok(self.registry().discover(DiscoverRequest::default()).await?.into_inner().instances)
     }
 
+    /// Where its products are kept.
+    pub fn database_url(&self) -> String {
+        let own = || format!("sqlite://{}", self.folder().join("data/products.db").display());
+        self.options.database_url.clone().unwrap_or_else(own)
+    }
+
     /// The log as it is on disk.
     pub fn app_log(&self) -> String {
         std::fs::read_to_string(self.folder().join("data/app.log")).unwrap_or_default()

@@ -144,12 +144,39 @@ fn it_opens_with_the_two_commands() {
 }
 
 #[test]
-fn what_it_links_to_is_there() {
-    let text = readme();
-    let links = text.split("](").skip(1).filter_map(|link| link.split(')').next());
-    for link in links.filter(|link| !link.starts_with("http")) {
-        assert!(binaries::root().join(link).exists(), "{link} is missing");
+fn what_the_documents_link_to_is_there() -> anyhow::Result<()> {
+    let (root, mut links) = (binaries::root(), 0);
+    let docs =
+        std::fs::read_dir(root.join("docs"))?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    let documents = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root.join(name));
+    for document in documents.iter().chain(docs.iter().filter(|path| path.extension().is_some_and(|it| it == "md"))) {
+        let text = std::fs::read_to_string(document)?;
+        for link in text.split("](").skip(1).filter_map(|link| link.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => document.clone(),
+                path => document.parent().context("it is in a folder")?.join(path),
+            };
+            anyhow::ensure!(target.exists(), "{link} of {} is missing", document.display());
+            let is_there = heading.is_empty() || headings(&std::fs::read_to_string(&target)?).any(|it| it == heading);
+            anyhow::ensure!(is_there, "{link} of {} has no such heading", document.display());
+            links += 1;
+        }
     }
+    anyhow::ensure!(links > 20, "{links} links were found");
+    Ok(())
+}
+
+/// The headings of a document, as links name them.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 mod measure;
+mod memory;
 mod disk;
 mod groups;
+mod machine;
 mod process;
 mod echo;
 mod mesh;
@@ -31,7 +33,7 @@ enum What {
     /// The log service, beside the disk and rsyslog
     Logs(logs::Arguments),
     /// The catalogue on SQLite and on PostgreSQL
-    Products(Choice<products::Group>),
+    Products(products::Arguments),
 }
 
 /// Which of the measures, and how long.
@@ -51,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let met = match arguments.what {
         What::Mesh(choice) => mesh::run(Duration::from_secs(choice.seconds), choice.only).await,
         What::Logs(arguments) => logs::run(arguments).await?,
-        What::Products(choice) => products::run(Duration::from_secs(choice.seconds), choice.only).await?,
+        What::Products(arguments) => products::run(arguments).await?,
         What::Registry(choice) => registry::run(Duration::from_secs(choice.seconds), choice.only).await?,
     };
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

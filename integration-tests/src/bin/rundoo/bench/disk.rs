@@ -9,22 +9,21 @@ use tokio::time::Instant;
 
 use crate::bench::measure::{Goal, Report, quantile_ms};
 
-/// About what one commit of the log service writes under load.
-const WRITE: usize = 64 * 1024;
-
 /// Writes that are measured, into a file that has room for them.
 const WRITES: usize = 300;
 
-/// Prints p50 and p99 of `fdatasync` after a write into a preallocated file in this folder.
-pub(crate) fn measure(report: &mut Report, folder: &Path) -> anyhow::Result<()> {
+/// Prints p50 and p99 of `fdatasync` after a write of so many bytes into a preallocated file in this folder.
+///
+/// Answers the p50 in milliseconds.
+pub(crate) fn measure(report: &mut Report, folder: &Path, write: usize) -> anyhow::Result<f64> {
     let path = folder.join("fdatasync");
     let mut file = std::fs::File::create(&path)?;
-    fallocate(&file, FallocateFlags::empty(), 0, (WRITE * WRITES) as u64)?;
+    fallocate(&file, FallocateFlags::empty(), 0, (write * WRITES) as u64)?;
     // As a write-ahead file is: its blocks were written once, so that later only data travels.
-    file.write_all(&vec![0; WRITE * WRITES])?;
+    file.write_all(&vec![0; write * WRITES])?;
     file.sync_all()?;
     file.seek(SeekFrom::Start(0))?;
-    let block: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(WRITE).collect();
+    let block: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(write).collect();
     let mut times: Vec<Duration> = Vec::with_capacity(WRITES);
     for _ in 0..WRITES {
         let began = Instant::now();
@@ -33,7 +32,8 @@ pub(crate) fn measure(report: &mut Report, folder: &Path) -> anyhow::Result<()> 
         times.push(began.elapsed());
     }
     std::fs::remove_file(path)?;
-    report.add("disk_fdatasync_64k_p50", quantile_ms(&mut times, 0.5), "ms", Goal::Stated);
-    report.add("disk_fdatasync_64k_p99", quantile_ms(&mut times, 0.99), "ms", Goal::Stated);
-    Ok(())
+    let (p50, kib) = (quantile_ms(&mut times, 0.5), write / 1024);
+    report.add(&format!("disk_fdatasync_{kib}k_p50"), p50, "ms", Goal::Stated);
+    report.add(&format!("disk_fdatasync_{kib}k_p99"), quantile_ms(&mut times, 0.99), "ms", Goal::Stated);
+    Ok(p50)
 }

@@ -15,7 +15,6 @@ mod ack;
 mod relp;
 mod rsyslog;
 mod large;
-mod memory;
 mod searches;
 mod tail;
 mod away;
@@ -23,6 +22,9 @@ mod quiet;
 
 /// No group takes longer than this, and the time for its records, unless something never happens.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// About what one commit of the log service writes under load.
+const COMMIT: usize = 64 * 1024;
 
 /// At this pace at least records are loaded.
 const SLOWEST_LOAD: u64 = 20_000;

@@ -17,11 +17,12 @@ pub(crate) enum Goal {
 #[derive(Debug)]
 pub(crate) struct Report {
     met: bool,
+    lines: String,
 }
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self { met: true }
+        Self { met: true, lines: String::new() }
     }
 
     /// Prints one line.
@@ -32,13 +33,21 @@ impl Report {
             Goal::Stated => ("-".to_owned(), "met"),
         };
         self.met &= verdict == "met";
-        println!("{measure} {value:.2} {unit} {goal} {verdict}");
+        let line = format!("{measure} {value:.2} {unit} {goal} {verdict}");
+        println!("{line}");
+        self.lines.push_str(&line);
+        self.lines.push('\n');
     }
 
     /// Says that a measure could not be made, which meets no goal.
     pub(crate) fn broke(&mut self, measure: &str, error: &anyhow::Error) {
         self.met = false;
         println!("{measure} FAILED: {error:#}");
+    }
+
+    /// All lines of measures, as they were printed.
+    pub(crate) fn lines(&self) -> &str {
+        &self.lines
     }
 
     /// Whether every goal was met.

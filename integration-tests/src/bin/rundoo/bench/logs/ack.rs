@@ -7,6 +7,7 @@ use harness::logs::Node;
 use tokio::time::Instant;
 
 use crate::bench::disk;
+use crate::bench::logs::COMMIT;
 use crate::bench::logs::wire::{Pool, Producer};
 use crate::bench::measure::{Goal, Report, quantile_ms};
 use crate::bench::process::cpu_ticks;
@@ -32,7 +33,7 @@ const TICKS_A_SECOND: f64 = 100.0;
 pub(super) async fn measure(report: &mut Report, each: Duration) -> anyhow::Result<()> {
     let mut node = Node::new(&binaries::folder()?)?;
     node.launch().await?;
-    disk::measure(report, node.data())?;
+    disk::measure(report, node.data(), COMMIT)?;
     let mut producers = Vec::new();
     for number in 0..PRODUCERS {
         let pool = Pool::new(number.into(), POOL);

@@ -8,10 +8,11 @@ use proto::logs::{GetStatisticsRequest, LogRecord};
 use tokio::time::Instant;
 
 use crate::bench::disk;
-use crate::bench::logs::memory::{self, Watched};
+use crate::bench::logs::COMMIT;
 use crate::bench::logs::searches;
 use crate::bench::logs::wire::{Pool, Producer};
 use crate::bench::measure::{Goal, Report};
+use crate::bench::memory::{self, Watched};
 
 /// Services with two instances each.
 pub(super) const SERVICES: [&str; 4] = ["orders", "stock", "prices", "mail"];
@@ -37,7 +38,7 @@ pub(super) enum Pace {
 pub(super) async fn measure(report: &mut Report, records: u64, pace: Pace) -> anyhow::Result<()> {
     let mut node = Node::new(&binaries::folder()?)?;
     node.launch().await?;
-    disk::measure(report, node.data())?;
+    disk::measure(report, node.data(), COMMIT)?;
     let paced = match pace {
         Pace::Rate => records,
         Pace::Full => (RATE * PACED.as_secs()).min(records / 2),

@@ -16,6 +16,7 @@ use harness::{Process, Program};
 use tokio::time::Instant;
 
 use crate::bench::disk;
+use crate::bench::logs::COMMIT;
 use crate::bench::logs::relp;
 use crate::bench::measure::{Goal, Report};
 
@@ -41,7 +42,7 @@ pub(super) async fn measure(report: &mut Report, each: Duration) -> anyhow::Resu
     }
     let records = Arc::new(records());
     let folder = tempfile::Builder::new().prefix("rundoo-").tempdir()?;
-    disk::measure(report, folder.path())?;
+    disk::measure(report, folder.path(), COMMIT)?;
     for (name, queue, sync) in [("disk_queue", DISK_QUEUE, "off"), ("direct", DIRECT, "on")] {
         let folder = tempfile::Builder::new().prefix("rundoo-").tempdir()?;
         let address = loopback(free_port()?);

@@ -14,19 +14,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Resident memory in MiB: all of it, and what is no file's.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Resident {
-    pub(super) all: f64,
-    pub(super) anonymous: f64,
+pub(crate) struct Resident {
+    pub(crate) all: f64,
+    pub(crate) anonymous: f64,
 }
 
 /// Looks until it is dropped.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     most: Arc<Mutex<Resident>>,
     _stop: DropGuard,
 }
 
 /// What a process has now.
-pub(super) fn of(pid: u32) -> anyhow::Result<Resident> {
+pub(crate) fn of(pid: u32) -> anyhow::Result<Resident> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = |name: &str| -> anyhow::Result<f64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| name.to_owned())?;
@@ -36,7 +36,7 @@ pub(super) fn of(pid: u32) -> anyhow::Result<Resident> {
 }
 
 impl Watched {
-    pub(super) fn start(pid: u32) -> Self {
+    pub(crate) fn start(pid: u32) -> Self {
         let (most, stop) = (Arc::new(Mutex::new(Resident::default())), CancellationToken::new());
         let (seen, stopped) = (most.clone(), stop.clone());
         mesh::spawn("memory", async move {
@@ -52,13 +52,13 @@ impl Watched {
     }
 
     /// The most so far.
-    pub(super) fn most(&self) -> Resident {
+    pub(crate) fn most(&self) -> Resident {
         *self.most.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Resident {
-    pub(super) fn report(self, report: &mut Report, name: &str, goal: Goal) {
+    pub(crate) fn report(self, report: &mut Report, name: &str, goal: Goal) {
         report.add(name, self.all, "MiB", goal);
         report.add(&format!("{name}_anonymous"), self.anonymous, "MiB", Goal::Stated);
     }
