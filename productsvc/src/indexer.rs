@@ -1,10 +1,10 @@
 //! Fills the search index behind the changes of the catalogue.
 //!
-//! One piece at a time, of thousands of changes, so that each list is written seldom; what
+//! One piece at a time, of tens of thousands of changes, so that each list is written seldom; what
 //! waits is searched in memory. Any product service may do it, and nothing is lost when
 //! one ends in the middle: the next begins that piece again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
@@ -12,18 +12,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::error::Error;
+use crate::search::additions::Additions;
 use crate::search::fold::Searchable;
-use crate::search::grams::grams;
-use crate::search::postings::{block, first};
-use crate::search::suggest;
+use crate::search::postings::first;
 use crate::search::tail::State;
-use crate::store::{Additions, ProductStore};
+use crate::store::ProductStore;
 
 /// So many changes are worth a piece.
 const ENOUGH: i64 = 8_192;
 
-/// A piece has at most so many: they are in memory, and others want to write.
-const MOST: usize = 16_384;
+/// A piece has at most about so many: its lists are in memory.
+const MOST: usize = 65_536;
+
+/// Products of a piece that are read at once.
+const PART: usize = 4_096;
+
+/// Lists that are written at once: others want to write, too.
+const AT_ONCE: usize = 2_048;
 
 /// How often we look what others changed.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -74,22 +79,25 @@ impl Indexer {
 
 /// Adds the next changes to the index.
 pub async fn fill(products: &ProductStore, state: State) -> Result<(), Error> {
-    let recent = products.recent(state.indexed_sequence, MOST, late()).await?;
-    let Some(last) = recent.last().map(|recent| recent.sequence) else {
-        let (from, to) = (state.indexed_sequence, state.last_sequence);
-        if from == to {
-            return Ok(());
-        }
+    let (mut additions, mut last) = (Additions::default(), state.indexed_sequence);
+    while additions.products() < MOST {
+        let recent = products.recent(last, PART, late()).await?;
+        let Some(newest) = recent.last().map(|recent| recent.sequence) else { break };
+        last = newest;
+        // A product as it is now, however often it changed.
+        let texts: BTreeMap<i64, Searchable> =
+            recent.into_iter().filter_map(|recent| Some((recent.product_id, recent.texts?))).collect();
+        texts.iter().for_each(|(id, texts)| additions.add(*id, texts));
+    }
+    let (from, to) = (state.indexed_sequence, state.last_sequence);
+    if last == from && from < to {
         return Err(Error::Internal(format!("the changes between the sequences {from} and {to} are gone")));
-    };
-    // A product as it is now, however often it changed.
-    let texts: BTreeMap<i64, Searchable> =
-        recent.into_iter().filter_map(|recent| Some((recent.product_id, recent.texts?))).collect();
-    let count = texts.len();
-    if add(products, &state, texts).await?
+    }
+    if last > from
+        && add(products, &state, &additions).await?
         && products.move_index(&state, State { indexed_sequence: last, ..state }, late()).await?
     {
-        debug!("added {count} products to the search index, up to sequence {last}");
+        debug!("added {} products to the search index, up to sequence {last}", additions.products());
     }
     Ok(())
 }
@@ -99,12 +107,19 @@ pub async fn build(products: &ProductStore, state: State) -> Result<(), Error> {
     let next = state.built_from - 1;
     let (mut after, end) = (first(next) - 1, first(next + 1));
     loop {
-        let piece = products.texts(after, end, MOST / 2, late()).await?;
-        let Some(last) = piece.last().map(|(id, _)| *id) else { break };
-        if !add(products, &state, piece.into_iter().collect()).await? {
+        let mut additions = Additions::default();
+        while additions.products() < MOST {
+            let part = products.texts(after, end, PART, late()).await?;
+            let Some(last) = part.last().map(|(id, _)| *id) else { break };
+            after = last;
+            part.iter().for_each(|(id, texts)| additions.add(*id, texts));
+        }
+        if additions.products() == 0 {
+            break;
+        }
+        if !add(products, &state, &additions).await? {
             return Ok(());
         }
-        after = last;
     }
     if products.move_index(&state, State { built_from: next, ..state }, late()).await? && next == 0 {
         info!("the search index is built");
@@ -113,22 +128,15 @@ pub async fn build(products: &ProductStore, state: State) -> Result<(), Error> {
 }
 
 /// Adds products to the lists of their blocks; false when someone else fills the index.
-async fn add(products: &ProductStore, state: &State, texts: BTreeMap<i64, Searchable>) -> Result<bool, Error> {
-    let mut words = BTreeSet::new();
-    let mut blocks: BTreeMap<i64, Additions> = BTreeMap::new();
-    for (id, texts) in texts {
-        words.extend(suggest::words(&texts));
-        let additions = blocks.entry(block(id)).or_default();
-        for gram in grams(&texts) {
-            additions.entry(gram).or_default().push(id);
+async fn add(products: &ProductStore, state: &State, additions: &Additions) -> Result<bool, Error> {
+    for (block, lists) in additions.blocks() {
+        for lists in lists.chunks(AT_ONCE) {
+            if !products.add_postings(state, block, lists, late()).await? {
+                return Ok(false);
+            }
         }
     }
-    for (block, additions) in blocks {
-        if !products.add_postings(state, block, &additions, late()).await? {
-            return Ok(false);
-        }
-    }
-    products.add_words(&words, late()).await?;
+    products.add_words(additions.words(), late()).await?;
     Ok(true)
 }
 

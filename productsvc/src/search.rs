@@ -5,6 +5,7 @@
 //! tiers and [`tail`] knows what the index does not have yet.
 
 pub mod finder;
+pub mod additions;
 pub mod fold;
 pub mod grams;
 pub mod place;

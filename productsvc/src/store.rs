@@ -77,7 +77,6 @@ pub use crate::store::lists::{List, Listed, Plan, Route, Total};
 pub use crate::store::partitions::partition;
 pub use crate::store::progress::Progress;
 pub use crate::store::requests::RequestKey;
-pub use crate::store::search::filling::Additions;
 
 /// How long counting may wait for who writes, and take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ mod blocks;
 mod prefixes;
 mod suggestions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ impl Finder {
         let state = self.store.search_state(deadline).await?;
         let (tail, has_all) = self.tail(&state, query, deadline).await?;
         let blocks = Blocks::new(query.sought(), state);
-        Ok(Walk { store: &self.store, query, tail, has_all, blocks, until, deadline })
+        Ok(Walk { store: &self.store, query, tail, has_all, judged: HashMap::new(), blocks, until, deadline })
     }
 
     /// What fits of the products that changed lately, and whether all of these were seen.
@@ -167,6 +167,9 @@ struct Walk<'a> {
     /// What fits of the products that changed lately.
     tail: BTreeMap<i64, Tier>,
     has_all: bool,
+    /// Where those belong that were looked at: what only contains the words was mostly
+    /// looked at for the tier before.
+    judged: HashMap<i64, Option<Tier>>,
     blocks: Blocks,
     until: Instant,
     deadline: Instant,

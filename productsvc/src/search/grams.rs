@@ -38,6 +38,33 @@ pub fn grams(product: &Searchable) -> Vec<i32> {
     grams
 }
 
+/// Which grams a product may have: what is not in here it has not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signature([u64; 8]);
+
+impl Signature {
+    /// Of a product's grams.
+    pub fn of(grams: &[i32]) -> Self {
+        let mut signature = Self::default();
+        for gram in grams {
+            let (word, bit) = Self::place(*gram);
+            signature.0[word] |= bit;
+        }
+        signature
+    }
+
+    /// Whether a gram may be among them.
+    pub fn may_have(&self, gram: i32) -> bool {
+        let (word, bit) = Self::place(gram);
+        self.0[word] & bit != 0
+    }
+
+    fn place(gram: i32) -> (usize, u64) {
+        let at = gram.cast_unsigned() % 512;
+        ((at / 64) as usize, 1 << (at % 64))
+    }
+}
+
 /// One of these grams must be there.
 pub type Alternatives = Vec<i32>;
 

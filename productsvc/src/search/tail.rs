@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::search::fold::Searchable;
+use crate::search::grams::{Signature, grams};
 use crate::search::{Query, Tier, suggest};
 
 /// More products are not looked through: the search is answered as truncated then.
@@ -42,7 +43,16 @@ pub struct Tail {
     seen: i64,
     /// The index has all changes up to this one.
     indexed: i64,
-    products: BTreeMap<i64, (i64, Searchable)>,
+    products: BTreeMap<i64, Entry>,
+}
+
+/// A product in the tail.
+#[derive(Debug, Clone)]
+struct Entry {
+    sequence: i64,
+    texts: Searchable,
+    /// Most of what does not fit is seen by its grams.
+    signature: Signature,
 }
 
 impl Tail {
@@ -58,14 +68,17 @@ impl Tail {
 
     /// Takes in what changed behind [`Tail::behind`], and forgets what the index has.
     pub fn follow(&mut self, state: &State, recent: Vec<Recent>) {
-        self.products.retain(|_, (sequence, _)| *sequence > state.indexed_sequence);
+        self.products.retain(|_, entry| entry.sequence > state.indexed_sequence);
         self.indexed = self.indexed.max(state.indexed_sequence);
         self.seen = self.behind(state);
         for Recent { sequence, product_id, texts } in recent {
             self.seen = self.seen.max(sequence);
             match texts {
-                Some(texts) => _ = self.products.insert(product_id, (sequence, texts)),
-                None => _ = self.products.remove(&product_id),
+                Some(texts) => {
+                    let signature = Signature::of(&grams(&texts));
+                    self.products.insert(product_id, Entry { sequence, texts, signature });
+                }
+                None => drop(self.products.remove(&product_id)),
             }
         }
     }
@@ -87,13 +100,15 @@ impl Tail {
 
     /// The products whose words fit, by their ids, and how well.
     pub fn fitting(&self, query: &Query) -> BTreeMap<i64, Tier> {
-        let tier = |(id, (_, texts)): (&i64, &(i64, Searchable))| Some((*id, query.words_tier(texts)?));
-        self.products.iter().filter_map(tier).collect()
+        let sought = query.sought().containing;
+        let may_fit = |entry: &Entry| sought.iter().all(|any| any.iter().any(|gram| entry.signature.may_have(*gram)));
+        let candidates = self.products.iter().filter(|(_, entry)| may_fit(entry));
+        candidates.filter_map(|(id, entry)| Some((*id, query.words_tier(&entry.texts)?))).collect()
     }
 
     /// The words of these products that are near one.
     pub fn near(&self, word: &str) -> Vec<String> {
-        suggest::nearest(word, self.products.values().flat_map(|(_, texts)| suggest::words(texts)))
+        suggest::nearest(word, self.products.values().flat_map(|entry| suggest::words(&entry.texts)))
     }
 }
 

@@ -132,15 +132,15 @@ impl Work for FindPostings<'_> {
         for blocks in padded(self.blocks) {
             for grams in padded(self.grams) {
                 let rows: Vec<(i64, i32, Vec<u8>)> = on_either!(on, |c| {
-                    let mut sql = QueryBuilder::new("SELECT block, gram, ids FROM search_postings WHERE block IN (");
-                    let mut list = sql.separated(", ");
-                    for block in &blocks {
-                        list.push_bind(block);
-                    }
-                    sql.push(") AND gram IN (");
+                    let mut sql = QueryBuilder::new("SELECT block, gram, ids FROM search_postings WHERE gram IN (");
                     let mut list = sql.separated(", ");
                     for gram in &grams {
                         list.push_bind(gram);
+                    }
+                    sql.push(") AND block IN (");
+                    let mut list = sql.separated(", ");
+                    for block in &blocks {
+                        list.push_bind(block);
                     }
                     sql.push(")");
                     sql.build_query_as().fetch_all(c).await?

@@ -24,6 +24,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 /// Reads run beside each other; more than a machine's few cores gain nothing.
 const MOST_READERS: u32 = 4;
 
+/// Memory for the pages of the writer and of each reader, in KiB as SQLite wants it: the
+/// system's own cache has the rest.
+const WRITER_CACHE: &str = "-16384";
+const READER_CACHE: &str = "-2048";
+
+/// Pages in the WAL that are worth folding it into the file: a page that changed often
+/// meanwhile is written once.
+const CHECKPOINT: &str = "8192";
+
+/// Rows that a reader is ahead of whoever takes them: each of them may wake a thread.
+const ROWS_AHEAD: usize = 512;
+
 /// A reader that nobody used for this long gives its memory back.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -63,15 +75,18 @@ impl SqliteFile {
     }
 
     async fn connect(options: &SqliteConnectOptions) -> Result<Self, sqlx::Error> {
-        let options = options.clone().busy_timeout(BUSY_TIMEOUT).foreign_keys(true).disable_statement_logging();
+        let options = options.clone().busy_timeout(BUSY_TIMEOUT).foreign_keys(true).row_buffer_size(ROWS_AHEAD);
+        let options = options.disable_statement_logging();
         let writing = options
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // A write is on disk before it is answered.
-            .synchronous(SqliteSynchronous::Full);
-        // A MiB of pages each: the system's own cache has the rest.
-        let reading = options.pragma("query_only", "ON").pragma("cache_size", "-1024");
+            .synchronous(SqliteSynchronous::Full)
+            // Rows of an import lie all over the indexes: what one piece read the next one needs.
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT);
+        let reading = options.pragma("query_only", "ON").pragma("cache_size", READER_CACHE);
 
         let pool =
             || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).test_before_acquire(false);

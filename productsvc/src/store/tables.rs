@@ -207,7 +207,7 @@ pub(super) async fn rebuild(on: &mut Connection<'_>) -> Result<(), sqlx::Error> 
         "DELETE FROM search_words",
         "UPDATE search_state
         SET indexed_sequence = (SELECT last_sequence FROM catalogue WHERE id = 1),
-            built_from = (SELECT (last_id >> 15) + 1 FROM catalogue WHERE id = 1)",
+            built_from = (SELECT (last_id >> 18) + 1 FROM catalogue WHERE id = 1)",
     ];
 
     for sql in REBUILD {

@@ -5,6 +5,7 @@
 //! one, a rare one is looked for in all of them with few round trips.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::error::Error;
 use crate::search::Tier;
@@ -15,14 +16,17 @@ use crate::search::postings::{Postings, block, first};
 use crate::search::tail::State;
 
 /// Blocks whose lists are read at once at most.
-const WIDEST: i64 = 32;
+const WIDEST: i64 = 8;
 
 /// Products that are read at once to be looked at.
 const PIECE: usize = 64;
 
-/// Lists that are cut with each other once it is known which are short: more would
-/// take out little, and who is left is looked at anyway.
-const ENOUGH: usize = 4;
+/// Lists are cut with each other in so many steps, the shortest first: how many in each.
+/// A block of which nearly nobody is left takes no further step.
+const STEPS: [usize; 3] = [2, 3, 12];
+
+/// Looking at so many costs less than another step.
+const FEW: usize = 2;
 
 /// What a query's grams say of blocks.
 pub(super) struct Blocks {
@@ -114,10 +118,14 @@ impl Walk<'_> {
     }
 
     /// Reads products and keeps those of the tier; says whether there are enough.
-    async fn look_at(&self, tier: Tier, ids: &[i64], wanted: usize, hits: &mut Vec<Hit>) -> Result<bool, Error> {
-        let products = self.store.live(ids, self.deadline).await?;
+    async fn look_at(&mut self, tier: Tier, ids: &[i64], wanted: usize, hits: &mut Vec<Hit>) -> Result<bool, Error> {
+        let unknown = |id: &&i64| self.judged.get(*id).is_none_or(|known| *known == Some(tier));
+        let ids: Vec<i64> = ids.iter().filter(unknown).copied().collect();
+        let products = self.store.live(&ids, self.deadline).await?;
         for product in products {
-            if self.query.tier(&product) == Some(tier) {
+            let fits = self.query.tier(&product);
+            self.judged.insert(product.id, fits);
+            if fits == Some(tier) {
                 hits.push(Hit { product, tier });
                 if hits.len() == wanted {
                     return Ok(true);
@@ -134,46 +142,60 @@ impl Walk<'_> {
         let containing: Vec<i64> =
             blocks.iter().filter(built).filter(|block| !self.blocks.containing.contains_key(block)).copied().collect();
         if !containing.is_empty() {
-            let (lists, few) = self.cut(&containing, &self.blocks.sought.containing).await?;
-            self.blocks.containing.extend(lists);
-            self.blocks.sought.containing = few;
+            let lists = self.cut(&containing, &self.blocks.sought.containing).await?;
+            self.blocks.containing.extend(lists.0);
+            self.blocks.sought.containing = lists.1;
         }
         if tier == Tier::Words && !self.blocks.sought.beginning.is_empty() {
             let has_any = |block: &i64| self.blocks.containing.get(block).is_some_and(|list| !list.is_empty());
             let beginning: Vec<i64> = blocks.iter().filter(|block| has_any(block)).copied().collect();
             if !beginning.is_empty() {
-                let (lists, few) = self.cut(&beginning, &self.blocks.sought.beginning).await?;
-                self.blocks.beginning.extend(lists);
-                self.blocks.sought.beginning = few;
+                let lists = self.cut(&beginning, &self.blocks.sought.beginning).await?;
+                self.blocks.beginning.extend(lists.0);
+                self.blocks.sought.beginning = lists.1;
             }
         }
         Ok(())
     }
 
-    /// Who has one gram of each group, by blocks, and the groups that few have.
+    /// Who may have one gram of each group, by blocks, and the groups with the rarest first.
     async fn cut(
         &self,
         blocks: &[i64],
         groups: &[Alternatives],
     ) -> Result<(HashMap<i64, Postings>, Vec<Alternatives>), Error> {
-        let grams: Vec<i32> = groups.iter().flatten().copied().collect();
-        let lists = self.store.postings(blocks, &grams, self.deadline).await?;
         let mut cut: HashMap<i64, Postings> = HashMap::with_capacity(blocks.len());
-        let mut counts: Vec<(usize, &Alternatives)> = Vec::with_capacity(groups.len());
-        for group in groups {
-            let mut count = 0;
-            for block in blocks {
-                let mut any = Postings::default();
-                group.iter().filter_map(|gram| lists.get(&(*block, *gram))).for_each(|list| any.add(list));
-                count += any.len();
-                match cut.entry(*block) {
-                    std::collections::hash_map::Entry::Occupied(mut all) => all.get_mut().keep(&any),
-                    std::collections::hash_map::Entry::Vacant(first) => _ = first.insert(any),
-                }
+        let mut counts: Vec<(usize, Alternatives)> = Vec::with_capacity(groups.len());
+        // Nothing is known of the groups when one block is read: all of them are needed there.
+        let is_first = blocks.len() == 1;
+        let (mut left, mut groups) = (blocks.to_vec(), groups);
+        for step in STEPS {
+            let (now, later) = groups.split_at(if is_first { groups.len() } else { groups.len().min(step) });
+            groups = later;
+            if now.is_empty() || left.is_empty() {
+                break;
             }
-            counts.push((count, group));
+            let grams: Vec<i32> = now.iter().flatten().copied().collect();
+            let lists = self.store.postings(&left, &grams, self.deadline).await?;
+            for group in now {
+                let mut count = 0;
+                for block in &left {
+                    let mut any = Postings::default();
+                    group.iter().filter_map(|gram| lists.get(&(*block, *gram))).for_each(|list| any.add(list));
+                    count += any.len();
+                    match cut.entry(*block) {
+                        Entry::Occupied(mut all) => all.get_mut().keep(&any),
+                        Entry::Vacant(first) => _ = first.insert(any),
+                    }
+                }
+                counts.push((count, group.clone()));
+            }
+            left.retain(|block| cut.get(block).is_some_and(|list| list.len() > FEW));
         }
-        counts.sort_by_key(|(count, _)| *count);
-        Ok((cut, counts.into_iter().take(ENOUGH).map(|(_, group)| group.clone()).collect()))
+        if is_first {
+            counts.sort_by_key(|(count, _)| *count);
+        }
+        let known = counts.into_iter().map(|(_, group)| group);
+        Ok((cut, known.chain(groups.iter().cloned()).collect()))
     }
 }

@@ -39,7 +39,7 @@ impl Finder {
         let forms: Vec<String> = suggest::forms(word).into_iter().collect();
         let mut known = self.store.words_like(&forms, deadline).await?;
         known.extend(self.tail.read().await.near(word));
-        Ok(suggest::nearest(word, known))
+        Ok(suggest::nearest(word, known.iter().map(String::as_str)))
     }
 
     async fn finds(&self, query: &Query, text: &str, until: Instant, deadline: Instant) -> Result<bool, Error> {

@@ -3,15 +3,17 @@
 //! Lists may have more than that, since they only grow. What changed behind the index, and
 //! blocks that are still to be built, are searched otherwise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use sqlx::QueryBuilder;
 use tokio_stream::StreamExt as _;
 
 use crate::search::fold::Searchable;
 use crate::search::grams::grams;
-use crate::search::postings::{BLOCK_BITS, Postings};
+use crate::search::postings::{BLOCK_BITS, Postings, block};
 use crate::store::checks::Findings;
 use crate::store::connection::{Connection, on_either};
+use crate::store::rows::padded;
 
 /// How far the index is.
 struct State {
@@ -34,52 +36,78 @@ pub(super) async fn check(on: &mut Connection<'_>, findings: &mut Findings<'_>) 
         findings.tell(&format!("search: the index is at sequence {indexed}, behind the last one, {last_sequence}"));
     }
     let state = State { indexed, built_from: built_from.max(0), last_id };
-    for block in state.built_from..=(state.last_id >> BLOCK_BITS) {
-        check_block(block, &state, on, findings).await?;
+    let mut begin = state.built_from << BLOCK_BITS;
+    while begin <= state.last_id {
+        check_part(begin, &state, on, findings).await?;
+        begin += PART;
     }
     Ok(())
 }
 
-async fn check_block(
-    block: i64,
+/// Ids of a block that are checked at once: all that their products say is in memory.
+const PART: i64 = 1 << 14;
+
+/// Lists that are read at once.
+const AT_ONCE: usize = 128;
+
+async fn check_part(
+    begin: i64,
     state: &State,
     on: &mut Connection<'_>,
     findings: &mut Findings<'_>,
 ) -> Result<(), sqlx::Error> {
-    const LISTS: &str = "SELECT gram, ids FROM search_postings WHERE block = $1 ORDER BY gram";
-
-    let wanted = wanted(block, state, on, findings).await?;
-    let mut wanted = wanted.into_iter().peekable();
+    let wanted = wanted(begin, state, on, findings).await?;
+    let by_gram: Vec<&[(i32, i64)]> = wanted.chunk_by(|(one, _), (other, _)| one == other).collect();
     let mut missing = BTreeSet::new();
-    on_either!(on, |c| {
-        let mut lists = sqlx::query_as::<_, (i32, Vec<u8>)>(LISTS).bind(block).fetch(c);
-        while let Some((gram, ids)) = lists.try_next().await? {
-            let Some(mut list) = Postings::decode(&ids) else {
-                findings.tell(&format!("search: the list of gram {gram} in block {block} is damaged"));
-                continue;
-            };
-            while let Some((wanted_gram, id)) = wanted.next_if(|(wanted_gram, _)| *wanted_gram <= gram) {
-                if wanted_gram < gram || list.insert(id.into()) {
-                    missing.insert(id);
-                }
-            }
+    for piece in by_gram.chunks(AT_ONCE) {
+        let grams: Vec<i32> = piece.iter().map(|wanted| wanted[0].0).collect();
+        let mut lists = lists(block(begin), &grams, on, findings).await?;
+        for (gram, wanted) in grams.iter().zip(piece) {
+            let mut list = lists.remove(gram).unwrap_or_default();
+            missing.extend(wanted.iter().map(|(_, id)| *id).filter(|id| list.insert(*id)));
         }
-    });
-    missing.extend(wanted.map(|(_, id)| id));
+    }
     for id in missing {
-        let id = (block << BLOCK_BITS) + i64::from(id);
         findings.tell(&format!("search: product {id} is not found by all that it says"));
     }
     Ok(())
 }
 
-/// Who must be on which list of a block: grams, and the places of ids in it, in order.
-async fn wanted(
+async fn lists(
     block: i64,
+    grams: &[i32],
+    on: &mut Connection<'_>,
+    findings: &mut Findings<'_>,
+) -> Result<HashMap<i32, Postings>, sqlx::Error> {
+    let mut lists = HashMap::with_capacity(grams.len());
+    for grams in padded(grams) {
+        let rows: Vec<(i32, Vec<u8>)> = on_either!(on, |c| {
+            let mut sql = QueryBuilder::new("SELECT gram, ids FROM search_postings WHERE block = ");
+            sql.push_bind(block).push(" AND gram IN (");
+            let mut list = sql.separated(", ");
+            for gram in &grams {
+                list.push_bind(gram);
+            }
+            sql.push(")");
+            sql.build_query_as().fetch_all(c).await?
+        });
+        for (gram, ids) in rows {
+            match Postings::decode(&ids) {
+                Some(list) => _ = lists.insert(gram, list),
+                None => findings.tell(&format!("search: the list of gram {gram} in block {block} is damaged")),
+            }
+        }
+    }
+    Ok(lists)
+}
+
+/// Who must be on which list: grams and ids from one on, in order.
+async fn wanted(
+    begin: i64,
     state: &State,
     on: &mut Connection<'_>,
     findings: &mut Findings<'_>,
-) -> Result<Vec<(i32, u16)>, sqlx::Error> {
+) -> Result<Vec<(i32, i64)>, sqlx::Error> {
     const CHANGED: &str = "SELECT product_id
         FROM product_changes
         WHERE sequence > $1 AND product_id >= $2 AND product_id < $3";
@@ -88,7 +116,7 @@ async fn wanted(
         WHERE id >= $1 AND id < $2 AND delete_time IS NULL
         ORDER BY id";
 
-    let (begin, end) = (block << BLOCK_BITS, (block + 1) << BLOCK_BITS);
+    let end = begin + PART;
     let changed: Vec<i64> = on_either!(on, |c| {
         sqlx::query_scalar(CHANGED).bind(state.indexed).bind(begin).bind(end).fetch_all(c).await?
     });
@@ -99,8 +127,7 @@ async fn wanted(
         while let Some((id, name, category, sku)) = rows.try_next().await? {
             findings.advance();
             if !changed.contains(&id) {
-                let place = u16::try_from(id - begin).unwrap_or_default();
-                wanted.extend(grams(&Searchable::new(&name, &category, &sku)).into_iter().map(|gram| (gram, place)));
+                wanted.extend(grams(&Searchable::new(&name, &category, &sku)).into_iter().map(|gram| (gram, id)));
             }
         }
     });

@@ -4,13 +4,14 @@
 //! written again, and a product that lost a word does no harm. Whoever fills has the row
 //! of `search_state`, so that no list is read by one and written by another meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use sqlx::QueryBuilder;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::search::additions::Offsets;
 use crate::search::postings::Postings;
 use crate::search::suggest;
 use crate::search::tail::State;
@@ -19,19 +20,16 @@ use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
 use crate::store::rows::{padded, slices};
 
-/// Who is to be added to the lists of a block: ids by grams.
-pub type Additions = BTreeMap<i32, Vec<i64>>;
-
 impl ProductStore {
     /// Adds to the lists of a block; false when the index is not where `state` says.
     pub async fn add_postings(
         &self,
         state: &State,
         block: i64,
-        additions: &Additions,
+        lists: &[(i32, &Offsets)],
         deadline: Instant,
     ) -> Result<bool, Error> {
-        self.database.write(&Add { state, block, additions }, deadline).await
+        self.database.write(&Add { state, block, lists }, deadline).await
     }
 
     /// Adds words to those that are suggested.
@@ -87,7 +85,7 @@ async fn take(state: &State, on: &mut Connection<'_>) -> Result<bool, Failure> {
 struct Add<'a> {
     state: &'a State,
     block: i64,
-    additions: &'a Additions,
+    lists: &'a [(i32, &'a Offsets)],
 }
 
 impl Work for Add<'_> {
@@ -97,15 +95,13 @@ impl Work for Add<'_> {
         if !take(self.state, on).await? {
             return Ok(false);
         }
-        let grams: Vec<i32> = self.additions.keys().copied().collect();
-        for grams in grams.chunks(PIECE) {
-            let mut lists = read(self.block, grams, on).await?;
+        for piece in self.lists.chunks(PIECE) {
+            let grams: Vec<i32> = piece.iter().map(|(gram, _)| *gram).collect();
+            let mut lists = read(self.block, &grams, on).await?;
             let mut grown: Vec<(i32, Vec<u8>)> = Vec::with_capacity(grams.len());
-            for gram in grams {
+            for (gram, offsets) in piece {
                 let mut list = lists.remove(gram).unwrap_or_default();
-                let before = list.len();
-                self.additions.get(gram).into_iter().flatten().for_each(|id| _ = list.insert(*id));
-                if list.len() > before {
+                if offsets.add_to(&mut list) {
                     grown.push((*gram, list.encode()));
                 }
             }
@@ -115,8 +111,8 @@ impl Work for Add<'_> {
     }
 }
 
-/// Lists that are in memory at once: each takes 4 KiB.
-const PIECE: usize = 256;
+/// Lists that are in memory at once: each takes 32 KiB.
+const PIECE: usize = 128;
 
 async fn read(block: i64, grams: &[i32], on: &mut Connection<'_>) -> Result<HashMap<i32, Postings>, Failure> {
     let mut lists = HashMap::with_capacity(grams.len());

@@ -152,7 +152,7 @@ async fn a_search_finds_what_it_means_in_tail_and_index_alike() {
 
     indexer::fill(&store, store.search_state(soon()).await.unwrap()).await.unwrap();
     shelf.check(&finder).await;
-    shelf.skip(40_000).await;
+    shelf.skip(300_000).await;
     shelf.change(150).await;
     shelf.check(&finder).await;
 
@@ -166,7 +166,7 @@ async fn what_is_older_than_the_index_is_built_block_by_block() {
     let mut shelf = Shelf::new().await;
     let store = shelf.it.store.clone();
     shelf.change(60).await;
-    shelf.skip(40_000).await;
+    shelf.skip(300_000).await;
     shelf.change(60).await;
     let before = store.search_state(soon()).await.unwrap();
     let to = State { indexed_sequence: before.last_sequence, built_from: 2, ..before };
@@ -211,7 +211,7 @@ async fn a_typo_is_told_what_would_be_found() {
 async fn pages_that_run_out_of_time_lead_to_all_results() {
     let mut shelf = Shelf::new().await;
     shelf.change(200).await;
-    shelf.skip(40_000).await;
+    shelf.skip(300_000).await;
     shelf.change(60).await;
     let hasty = Finder::new(shelf.it.store.clone()).within(Duration::ZERO);
     for text in QUERIES {

@@ -8,7 +8,7 @@ use proto::products::SearchProductsRequest;
 use proto::products::product_service_client::ProductServiceClient;
 use tokio::time::Instant;
 
-use crate::bench::measure::{Goal, Report, quantile_ms};
+use crate::bench::measure::{Goal, Report, ms, quantile_ms};
 use crate::bench::products::Catalogue;
 use crate::bench::products::queries::Class;
 
@@ -21,8 +21,12 @@ const SEARCHERS: u64 = 2;
 /// At most so many are judged to be truncated, of a hundred.
 const MOST_TRUNCATED: f64 = 1.0;
 
+/// So many of the slowest are told.
+const SLOWEST: usize = 8;
+
 struct Search {
     class: Class,
+    query: String,
     took: Duration,
     truncated: bool,
 }
@@ -56,6 +60,10 @@ pub(super) async fn measure(
             report.add(&name("truncated"), truncated as f64 / times.len() as f64 * 100.0, "%", Goal::Stated);
         }
     }
+    searches.sort_by_key(|search| std::cmp::Reverse(search.took));
+    for Search { class, query, took, .. } in searches.iter().take(SLOWEST) {
+        println!("# {:.0} ms, {}: {query:?}", ms(*took), class.name());
+    }
     let truncated = searches.iter().filter(|it| it.truncated).count() as f64 / searches.len() as f64 * 100.0;
     let name = |what: &str| catalogue.database.named(&format!("search_{what}"));
     report.add(&name("truncated"), truncated, "%", Goal::AtMost(MOST_TRUNCATED));
@@ -77,9 +85,11 @@ async fn search(
         let request = SearchProductsRequest { query: query.clone(), page_size: PAGE, ..Default::default() };
         let began = Instant::now();
         let found = client.search_products(request).await?.into_inner();
-        searches.push(Search { class, took: began.elapsed(), truncated: found.truncated });
+        let took = began.elapsed();
+        let (truncated, is_empty) = (found.truncated, found.results.is_empty());
         let is_there = !matches!(class, Class::Typo | Class::Nothing);
-        anyhow::ensure!(found.truncated || !is_there || !found.results.is_empty(), "nothing is found by {query:?}");
+        anyhow::ensure!(truncated || !is_there || !is_empty, "nothing is found by {query:?}");
+        searches.push(Search { class, query, took, truncated });
     }
     Ok(searches)
 }
