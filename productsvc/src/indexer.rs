@@ -30,6 +30,10 @@ const PART: usize = 4_096;
 /// Lists that are written at once: others want to write, too.
 const AT_ONCE: usize = 2_048;
 
+/// So many changes from one look to the next are an import. As long as the index is empty
+/// it is not begun meanwhile: built at once it costs half, and the import has the machine.
+const BUSY: i64 = 500;
+
 /// How often we look what others changed.
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -43,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn index(products: ProductStore, stopping: CancellationToken) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut indexer = Indexer { products, filled: Instant::now() };
+    let mut indexer = Indexer { products, seen: 0, filled: Instant::now() };
     while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Some(Err(error)) = stopping.run_until_cancelled(indexer.catch_up()).await {
             warn!("could not fill the search index: {error}");
@@ -53,6 +57,8 @@ pub async fn index(products: ProductStore, stopping: CancellationToken) {
 
 struct Indexer {
     products: ProductStore,
+    /// The last sequence that was given when we last looked.
+    seen: i64,
     /// When all changes were last in the index.
     filled: Instant,
 }
@@ -62,6 +68,10 @@ impl Indexer {
         loop {
             let state = self.products.search_state(late()).await?;
             let waiting = state.last_sequence - state.indexed_sequence;
+            let came = state.last_sequence - std::mem::replace(&mut self.seen, state.last_sequence);
+            if came >= BUSY && self.products.is_index_empty(late()).await? {
+                return Ok(());
+            }
             if waiting == 0 {
                 self.filled = Instant::now();
             }

@@ -83,7 +83,7 @@ const MOST: usize = 12;
 impl GramQuery {
     /// Of a query's words, looked for in these parts.
     pub fn new(words: &[String], among: &[Part]) -> Self {
-        let (mut containing, mut beginning) = (Vec::new(), Vec::new());
+        let (mut containing, mut between, mut beginning) = (Vec::new(), Vec::new(), Vec::new());
         let every = |place, run: &[char]| among.iter().map(|part| gram(*part, place, run)).collect::<Alternatives>();
         // Long words are rare ones.
         let mut longest_first: Vec<Vec<char>> = words.iter().map(|word| word.chars().collect()).collect();
@@ -94,10 +94,14 @@ impl GramQuery {
                 continue;
             }
             beginning.push(every(Place::Beginning, &word[..2]));
-            // Side by side; the last one ends with the word.
-            let begins = (0..word.len() - 2).step_by(3).chain((word.len() % 3 != 0).then(|| word.len() - 3));
-            containing.extend(begins.map(|begin| every(Place::Anywhere, &word[begin..begin + 3])));
+            // Side by side; the last one ends with the word. Those between are of use where many are left.
+            let last = word.len() - 3;
+            for begin in 0..=last {
+                let run = every(Place::Anywhere, &word[begin..begin + 3]);
+                if begin % 3 == 0 || begin == last { containing.push(run) } else { between.push(run) }
+            }
         }
+        containing.extend(between);
         containing.truncate(MOST);
         beginning.truncate(MOST);
         Self { containing, beginning }

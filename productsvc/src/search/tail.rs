@@ -3,10 +3,11 @@
 //! A search looks through these one by one, so that it finds what was written a moment
 //! ago, by whichever process, while the index is filled in larger pieces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::search::fold::Searchable;
 use crate::search::grams::{Signature, grams};
+use crate::search::postings::block;
 use crate::search::{Query, Tier, suggest};
 
 /// More products are not looked through: the search is answered as truncated then.
@@ -23,6 +24,14 @@ pub struct State {
     pub last_sequence: i64,
     /// The last id that was given.
     pub last_id: i64,
+}
+
+impl State {
+    /// The same with all that is there to be built.
+    #[must_use]
+    pub fn unbuilt(self) -> Self {
+        Self { indexed_sequence: self.last_sequence, built_from: block(self.last_id) + 1, ..self }
+    }
 }
 
 /// A product as it is, and the last change that was seen of it.
@@ -108,7 +117,9 @@ impl Tail {
 
     /// The words of these products that are near one.
     pub fn near(&self, word: &str) -> Vec<String> {
-        suggest::nearest(word, self.products.values().flat_map(|entry| suggest::words(&entry.texts)))
+        // Many products share a few words.
+        let words: HashSet<&str> = self.products.values().flat_map(|entry| suggest::words(&entry.texts)).collect();
+        suggest::nearest(word, words)
     }
 }
 

@@ -49,11 +49,16 @@ impl ProductStore {
 
 impl ProductStore {
     /// Lets the index come nearer before more is imported: what it lacks is searched in
-    /// the memory of every product service.
+    /// the memory of every product service. While there is no index at all nobody waits,
+    /// and all of it is built when the import is done.
     pub(in crate::store) async fn wait_for_index(&self, deadline: Instant) -> Result<(), Error> {
         loop {
             let state = self.search_state(deadline).await?;
             if state.last_sequence - state.indexed_sequence < MOST_WAITING {
+                return Ok(());
+            }
+            if self.database.read(&IsEmpty, deadline).await? {
+                self.move_index(&state, state.unbuilt(), deadline).await?;
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -61,6 +66,26 @@ impl ProductStore {
             }
             tokio::time::sleep(LOOK_PERIOD).await;
         }
+    }
+}
+
+impl ProductStore {
+    /// Whether nothing is in the index yet.
+    pub async fn is_index_empty(&self, deadline: Instant) -> Result<bool, Error> {
+        self.database.read(&IsEmpty, deadline).await
+    }
+}
+
+struct IsEmpty;
+
+impl Work for IsEmpty {
+    type Answer = bool;
+
+    async fn run(&self, on: &mut Connection<'_>) -> Result<bool, Failure> {
+        const FIND: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM search_postings LIMIT 1) AS first";
+
+        let lists: i64 = on_either!(on, |c| sqlx::query_scalar(FIND).fetch_one(c).await?);
+        Ok(lists == 0)
     }
 }
 
