@@ -59,7 +59,7 @@ impl Kept {
 /// Its version, and how it forces commits to the disk.
 pub fn durability(url: &str) -> anyhow::Result<String> {
     const SETTINGS: &str = "SELECT 'PostgreSQL ' || current_setting('server_version') || ': '
-            || string_agg(name || '=' || setting || COALESCE(unit, ''), ', ' ORDER BY name)
+            || string_agg(name || '=' || current_setting(name), ', ' ORDER BY name)
         FROM pg_settings
         WHERE name IN ('fsync', 'synchronous_commit', 'wal_sync_method', 'full_page_writes', 'shared_buffers')";
 

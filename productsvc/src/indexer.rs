@@ -19,7 +19,7 @@ use crate::search::tail::State;
 use crate::store::ProductStore;
 
 /// So many changes are worth a piece.
-const ENOUGH: i64 = 8_192;
+const ENOUGH: i64 = 16_384;
 
 /// A piece has at most about so many: its lists are in memory.
 const MOST: usize = 65_536;

@@ -134,7 +134,18 @@ impl Finder {
         let state = self.store.search_state(deadline).await?;
         let (tail, has_all) = self.tail(&state, query, deadline).await?;
         let blocks = Blocks::new(query.sought(), state);
-        Ok(Walk { store: &self.store, query, tail, has_all, judged: HashMap::new(), blocks, until, deadline })
+        Ok(Walk {
+            store: &self.store,
+            query,
+            tail,
+            has_all,
+            judged: HashMap::new(),
+            looked_at: 0,
+            fitting: 0,
+            blocks,
+            until,
+            deadline,
+        })
     }
 
     /// What fits of the products that changed lately, and whether all of these were seen.
@@ -170,6 +181,9 @@ struct Walk<'a> {
     /// Where those belong that were looked at: what only contains the words was mostly
     /// looked at for the tier before.
     judged: HashMap<i64, Option<Tier>>,
+    /// How many were looked at in blocks, and how many of them fit somehow.
+    looked_at: usize,
+    fitting: usize,
     blocks: Blocks,
     until: Instant,
     deadline: Instant,

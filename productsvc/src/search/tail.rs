@@ -53,6 +53,8 @@ pub struct Tail {
     /// The index has all changes up to this one.
     indexed: i64,
     products: BTreeMap<i64, Entry>,
+    /// Their words, and some of products that were here.
+    words: HashSet<String>,
 }
 
 /// A product in the tail.
@@ -77,7 +79,11 @@ impl Tail {
 
     /// Takes in what changed behind [`Tail::behind`], and forgets what the index has.
     pub fn follow(&mut self, state: &State, recent: Vec<Recent>) {
-        self.products.retain(|_, entry| entry.sequence > state.indexed_sequence);
+        if self.indexed < state.indexed_sequence {
+            self.products.retain(|_, entry| entry.sequence > state.indexed_sequence);
+            self.words =
+                self.products.values().flat_map(|entry| suggest::words(&entry.texts)).map(str::to_owned).collect();
+        }
         self.indexed = self.indexed.max(state.indexed_sequence);
         self.seen = self.behind(state);
         for Recent { sequence, product_id, texts } in recent {
@@ -85,6 +91,11 @@ impl Tail {
             match texts {
                 Some(texts) => {
                     let signature = Signature::of(&grams(&texts));
+                    for word in suggest::words(&texts) {
+                        if !self.words.contains(word) {
+                            self.words.insert(word.to_owned());
+                        }
+                    }
                     self.products.insert(product_id, Entry { sequence, texts, signature });
                 }
                 None => drop(self.products.remove(&product_id)),
@@ -117,9 +128,7 @@ impl Tail {
 
     /// The words of these products that are near one.
     pub fn near(&self, word: &str) -> Vec<String> {
-        // Many products share a few words.
-        let words: HashSet<&str> = self.products.values().flat_map(|entry| suggest::words(&entry.texts)).collect();
-        suggest::nearest(word, words)
+        suggest::nearest(word, self.words.iter().map(String::as_str))
     }
 }
 

@@ -43,6 +43,11 @@ impl ProductStore {
         self.database.read(&FindLive { ids }, deadline).await
     }
 
+    /// What those of some products say that are not deleted.
+    pub async fn texts_of(&self, ids: &[i64], deadline: Instant) -> Result<Vec<(i64, Searchable)>, Error> {
+        self.database.read(&FindTextsOf { ids }, deadline).await
+    }
+
     /// What products say that are not deleted, behind an id and before another one.
     pub async fn texts(
         &self,
@@ -195,9 +200,36 @@ impl Work for FindTexts {
             let find = sqlx::query_as(FIND).bind(self.after).bind(self.end).bind(self.limit as i64);
             find.fetch_all(c).await?
         });
-        let texts =
-            |(id, name, category, sku): (i64, String, String, String)| (id, Searchable::new(&name, &category, &sku));
         Ok(rows.into_iter().map(texts).collect())
+    }
+}
+
+fn texts((id, name, category, sku): (i64, String, String, String)) -> (i64, Searchable) {
+    (id, Searchable::new(&name, &category, &sku))
+}
+
+struct FindTextsOf<'a> {
+    ids: &'a [i64],
+}
+
+impl Work for FindTextsOf<'_> {
+    type Answer = Vec<(i64, Searchable)>;
+
+    async fn run(&self, on: &mut Connection<'_>) -> Result<Self::Answer, Failure> {
+        let mut found = Vec::with_capacity(self.ids.len());
+        for ids in padded(self.ids) {
+            let rows: Vec<(i64, String, String, String)> = on_either!(on, |c| {
+                let mut sql = QueryBuilder::new("SELECT id, name, category, sku FROM products WHERE id IN (");
+                let mut list = sql.separated(", ");
+                for id in &ids {
+                    list.push_bind(id);
+                }
+                sql.push(") AND delete_time IS NULL");
+                sql.build_query_as().fetch_all(c).await?
+            });
+            found.extend(rows.into_iter().map(texts));
+        }
+        Ok(found)
     }
 }
 

@@ -4,8 +4,8 @@
 //! at. Windows grow from one block to many: a common word fills the page from the first
 //! one, a rare one is looked for in all of them with few round trips.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Error;
 use crate::search::Tier;
@@ -20,6 +20,9 @@ const WIDEST: i64 = 8;
 
 /// Products that are read at once to be looked at.
 const PIECE: usize = 64;
+
+/// Products whose texts are read at once where few of them fit.
+const WIDE_PIECE: usize = 512;
 
 /// Lists are cut with each other in so many steps, the shortest first: how many in each.
 /// A block of which nearly nobody is left takes no further step.
@@ -96,7 +99,8 @@ impl Walk<'_> {
                 }
             };
             while !ids.is_empty() {
-                let rest = ids.split_off(ids.len().min(PIECE));
+                let piece = if self.is_sparse() { WIDE_PIECE } else { PIECE };
+                let rest = ids.split_off(ids.len().min(piece));
                 let last = ids.last().copied().unwrap_or_default();
                 if self.look_at(tier, &ids, wanted, hits).await? {
                     return Ok(End::Full);
@@ -117,14 +121,27 @@ impl Walk<'_> {
         Ok(End::Reached)
     }
 
+    /// Whether few of those fit that have the grams: then their texts are read first.
+    fn is_sparse(&self) -> bool {
+        self.looked_at > PIECE && self.fitting * 4 < self.looked_at
+    }
+
     /// Reads products and keeps those of the tier; says whether there are enough.
     async fn look_at(&mut self, tier: Tier, ids: &[i64], wanted: usize, hits: &mut Vec<Hit>) -> Result<bool, Error> {
         let unknown = |id: &&i64| self.judged.get(*id).is_none_or(|known| *known == Some(tier));
-        let ids: Vec<i64> = ids.iter().filter(unknown).copied().collect();
+        let mut ids: Vec<i64> = ids.iter().filter(unknown).copied().collect();
+        self.looked_at += ids.len();
+        if self.is_sparse() {
+            let texts = self.store.texts_of(&ids, self.deadline).await?;
+            let fitting = texts.iter().filter(|(_, texts)| self.query.words_tier(texts).is_some());
+            let fitting: HashSet<i64> = fitting.map(|(id, _)| *id).collect();
+            ids.retain(|id| fitting.contains(id));
+        }
         let products = self.store.live(&ids, self.deadline).await?;
         for product in products {
             let fits = self.query.tier(&product);
             self.judged.insert(product.id, fits);
+            self.fitting += usize::from(fits.is_some());
             if fits == Some(tier) {
                 hits.push(Hit { product, tier });
                 if hits.len() == wanted {

@@ -30,7 +30,7 @@ async fn shop() -> Fixture {
     fixture
 }
 
-async fn damage(fixture: &Fixture, sql: &'static str) {
+pub(super) async fn damage(fixture: &Fixture, sql: &'static str) {
     let mut snapshot = Snapshot::open(&fixture.url).await.unwrap();
     let Connection::Sqlite(connection) = snapshot.connection() else { panic!("it is SQLite") };
     let connection: &mut SqliteConnection = connection;

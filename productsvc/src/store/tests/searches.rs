@@ -1,5 +1,6 @@
 //! Searches beside what they mean: every product looked at, one by one.
 
+use super::checks::damage;
 use super::*;
 use crate::indexer;
 use crate::search::finder::{Found, Hit};
@@ -229,4 +230,43 @@ async fn pages_that_run_out_of_time_lead_to_all_results() {
         assert_eq!(told, shelf.meant(&query).await, "{text}");
         assert!(truncated > 0, "{text}");
     }
+}
+
+#[tokio::test]
+async fn an_import_does_not_wait_for_an_index_that_is_not_there() {
+    // As if very many products had been imported since.
+    const MANY: &str = "UPDATE catalogue SET last_sequence = last_sequence + 60000";
+
+    let it = fixture().await;
+    it.create("Claw hammer", "HAM-1").await;
+    damage(&it, MANY).await;
+    it.store.wait_for_index(soon()).await.unwrap();
+    let state = it.store.search_state(soon()).await.unwrap();
+    assert_eq!((state.indexed_sequence, state.built_from), (state.last_sequence, 1), "all of it is to be built");
+
+    indexer::build(&it.store, state).await.unwrap();
+    let finder = Finder::new(it.store.clone()).within(UNHURRIED);
+    let query = Query::new(Field::Any, &Text::parse("hammer").unwrap());
+    let found = finder.find(&query, &place::Cursor::First, 50, soon()).await.unwrap();
+    assert_eq!((found.hits.len(), found.truncated), (1, false));
+
+    damage(&it, MANY).await;
+    let waited = it.store.wait_for_index(Instant::now() + Duration::from_millis(30)).await;
+    assert!(matches!(waited, Err(Error::DatabaseBusy)), "one that is there is waited for: {waited:?}");
+}
+
+#[tokio::test]
+async fn who_has_the_grams_of_a_word_without_the_word_is_left_out() {
+    let it = fixture().await;
+    for n in 0..150 {
+        it.create(&format!("Stanley select {n}"), &format!("SEL-{n}")).await;
+    }
+    it.create("Beeleyson clamp", "BEE-1").await;
+    indexer::fill(&it.store, it.store.search_state(soon()).await.unwrap()).await.unwrap();
+
+    let finder = Finder::new(it.store.clone()).within(UNHURRIED);
+    let query = Query::new(Field::Any, &Text::parse("eley").unwrap());
+    let found = finder.find(&query, &place::Cursor::First, 50, soon()).await.unwrap();
+
+    assert_eq!(places(&found), [(151, Tier::Substring)]);
 }

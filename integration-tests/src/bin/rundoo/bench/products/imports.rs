@@ -21,7 +21,7 @@ const MESSAGE: i64 = 1000;
 const CHANGES: i64 = 200_000;
 
 /// Changes that are worth no piece of the index yet: they are searched in memory.
-const LEFT: i64 = 8_192;
+const LEFT: i64 = 16_384;
 
 /// What a product service may take more while it imports.
 const MOST_MEMORY: f64 = 64.0;
