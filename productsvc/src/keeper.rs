@@ -23,11 +23,15 @@ const INTERRUPTED: u8 = 130;
 impl Command {
     /// Runs it to its end, or until Ctrl-C.
     pub fn run(self) -> ExitCode {
+        let farewell = match &self {
+            Self::Check(arguments) if arguments.repair => "stopped; what was counted anew stays so",
+            _ => "stopped; nothing was changed",
+        };
         mesh::client(&[], async |_mesh| {
             tokio::select! {
                 code = self.perform() => code,
                 () = mesh::interrupted() => {
-                    say("stopped; nothing was changed");
+                    say(farewell);
                     Ok(ExitCode::from(INTERRUPTED))
                 }
             }
