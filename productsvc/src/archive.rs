@@ -106,6 +106,7 @@ impl Archiver {
         if validate_only || months.is_empty() {
             return Ok(());
         }
+        self.refuse_another_lake().await?;
         // Nothing that is still told is older than what stays.
         while self.store.forget_changes(Timestamp::now() - KEPT, within(PATIENCE)).await? > 0 {}
         let run = Uuid::new_v4().to_string();
@@ -116,6 +117,16 @@ impl Archiver {
             // Whoever comes next need not wait; without this it waits for the lease.
             let _released = self.store.renew(&hold, SignedDuration::ZERO, within(PATIENCE)).await;
             done?;
+        }
+        Ok(())
+    }
+
+    /// Fails when the lake is not the one that was archived to before: each would have a part
+    /// of the history.
+    async fn refuse_another_lake(&self) -> Result<(), Error> {
+        let Some(archive) = self.store.archives(0, 1, within(PATIENCE)).await?.pop() else { return Ok(()) };
+        for stored in self.store.parts(archive.month, within(PATIENCE)).await? {
+            self.lake.require(&stored.part).await?;
         }
         Ok(())
     }

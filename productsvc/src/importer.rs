@@ -64,6 +64,9 @@ pub async fn import(mesh: Mesh, arguments: ImportArguments) -> anyhow::Result<Ex
 
 async fn import_file(client: Client, file: &Path, arguments: &ImportArguments) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
+    if let Some(refused) = &arguments.refused {
+        report::prepare(refused, file)?;
+    }
     // The whole file is read once before anything is sent: half an import of a
     // file that cannot be read to its end would help nobody.
     let survey =

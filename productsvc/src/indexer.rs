@@ -69,7 +69,7 @@ impl Indexer {
             let state = self.products.search_state(late()).await?;
             let waiting = state.last_sequence - state.indexed_sequence;
             let came = state.last_sequence - std::mem::replace(&mut self.seen, state.last_sequence);
-            if came >= BUSY && self.products.is_index_empty(late()).await? {
+            if came >= BUSY && waiting < MOST as i64 && self.products.is_index_empty(late()).await? {
                 return Ok(());
             }
             if waiting == 0 {

@@ -79,9 +79,14 @@ impl Lake {
         }
     }
 
+    /// Fails unless a part is there.
+    pub(crate) async fn require(&self, part: &Part) -> Result<(), Error> {
+        if self.holds(part).await? { Ok(()) } else { Err(not_there(part)) }
+    }
+
     /// Reads a part back as a whole; refuses one that is not what was stored.
     pub(crate) async fn scan<'a>(&self, part: &'a Part) -> Result<Scan<'a>, Error> {
-        let read = self.store.get(&self.path(part)).await.map_err(|error| away(&error))?;
+        let read = self.store.get(&self.path(part)).await.map_err(|error| unread(part, &error))?;
         if read.meta.size != part.bytes as u64 {
             return Err(damaged(part, &format!("it has {} bytes instead of {}", read.meta.size, part.bytes)));
         }
@@ -102,7 +107,7 @@ impl Lake {
         let footer = self.footer(part, &path).await?;
         let mut found = Vec::new();
         for place in lookup::places(&footer, product_id).map_err(|error| damaged(part, &error))? {
-            let pieces = self.store.get_ranges(&path, &place.bytes).await.map_err(|error| away(&error))?;
+            let pieces = self.store.get_ranges(&path, &place.bytes).await.map_err(|error| unread(part, &error))?;
             let footer = footer.clone();
             let versions = blocking(move || lookup::read(&footer, &place, pieces, product_id)).await;
             found.extend(versions.map_err(|error| damaged(part, &error))?);
@@ -155,7 +160,8 @@ impl Lake {
         let length = part.bytes as u64;
         let mut wanted = length.min(lookup::FOOTER);
         loop {
-            let end = self.store.get_range(path, length - wanted..length).await.map_err(|error| away(&error))?;
+            let end =
+                self.store.get_range(path, length - wanted..length).await.map_err(|error| unread(part, &error))?;
             match lookup::footer(&end, length).map_err(|error| damaged(part, &error))? {
                 Footer::Read(footer) => {
                     let footer = Arc::new(footer);
@@ -215,6 +221,19 @@ impl From<BrokenOff> for ParquetError {
     fn from(BrokenOff(cause): BrokenOff) -> Self {
         Self::General(cause)
     }
+}
+
+/// A part that the database knows cannot be read.
+fn unread(part: &Part, error: &StoreError) -> Error {
+    match error {
+        StoreError::NotFound { .. } => not_there(part),
+        error => away(error),
+    }
+}
+
+fn not_there(part: &Part) -> Error {
+    let (name, month) = (part.name(), part.month);
+    Error::LakeAway { cause: format!("{name} of {month} is not there: is this the lake that it was archived to?") }
 }
 
 fn away(error: &StoreError) -> Error {

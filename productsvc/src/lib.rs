@@ -74,7 +74,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         move |stopping| jobs::work(products, stopping)
     });
 
-    let lake = config.lake.as_deref().map(Lake::open).transpose()?;
+    let lake = config.lake.as_deref().filter(|lake| !lake.is_empty()).map(Lake::open).transpose()?;
 
     // What we are.
     let history = History::new(products.clone(), lake.clone());

@@ -45,6 +45,9 @@ impl<'a> Run<'a> {
         let month = self.hold.month;
         let stored = self.store.parts(month, within(PATIENCE)).await?;
         let mut parts: Vec<Part> = stored.iter().map(|stored| stored.part.clone()).collect();
+        for part in &parts {
+            self.lake.require(part).await?;
+        }
         let named = self.lake.manifest(month).await?;
         let adopted = self.adopt(&named, &parts).await?;
         parts.extend(adopted.iter().cloned());

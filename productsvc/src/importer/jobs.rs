@@ -45,7 +45,10 @@ pub(super) async fn serve(client: Client, arguments: &ImportArguments) -> anyhow
             let request = CancelImportRequest { id };
             let job = done(patiently(async || client.clone().cancel_import(request).await).await)?.job;
             let job = job.unwrap_or_default();
-            print(&format!("cancelled import {id}; what is in stays\n{}", counts(&job)));
+            match job.dry_run {
+                true => print(&format!("cancelled the dry run {id}: nothing of it is in")),
+                false => print(&format!("cancelled import {id}; what is in stays\n{}", counts(&job))),
+            }
             Ok(ExitCode::SUCCESS)
         }
         JobArguments { watch: Some(id), .. } => follow(client, id, arguments).await,

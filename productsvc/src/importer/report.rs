@@ -1,12 +1,14 @@
 //! How an import went, for people: a summary, and the rows that were refused.
 
-use std::fs::File;
+use std::fs::Permissions;
 use std::io::BufWriter;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use proto::products::{ErrorReason, ImportJob, ImportRefusal, ImportRow, ImportState, ListImportRefusalsRequest};
+use tempfile::NamedTempFile;
 
 use crate::cell::guarded;
 use crate::config::ImportArguments;
@@ -68,10 +70,6 @@ impl Report<'_> {
             };
             text.push_str(hint);
         }
-        if let Some(path) = &arguments.refused {
-            let written = self.write(path).await.with_context(|| format!("could not write {}", path.display()))?;
-            text.push_str(&format!("  wrote {written} refused rows to {}\n", path.display()));
-        }
         let id = self.job.id;
         if is_ready {
             text.push_str(&difference::told(&mut self.client, &self.job, arguments.show).await?);
@@ -81,13 +79,20 @@ impl Report<'_> {
         } else if self.job.created + self.job.updated > 0 {
             text.push_str(&format!("\nproductsvc import --undo {id}   takes it back, within 30 days\n"));
         }
+        // What became of the rows is told first: the file may not be written.
         print(&text);
+        if let Some(path) = &arguments.refused {
+            let written = self.write(path).await.with_context(|| format!("could not write {}", path.display()))?;
+            print(&format!("wrote {written} refused rows to {}", path.display()));
+        }
         Ok(())
     }
 
     /// Writes every refused row as the file has it, to be corrected and imported.
     async fn write(&mut self, path: &Path) -> anyhow::Result<u64> {
-        let mut out = csv::Writer::from_writer(BufWriter::new(File::create(path)?));
+        // Beside it, until it is whole: what was there stays until then.
+        let part = unfinished(path)?;
+        let mut out = csv::Writer::from_writer(BufWriter::new(part.as_file()));
         out.write_record(["name", "category", "sku", "line", "field", "reason", "message"])?;
         let mut sheet = self.file.map(Sheet::open).transpose()?;
         let (mut written, mut cut) = (0, 0);
@@ -126,6 +131,9 @@ impl Report<'_> {
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 out.flush()?;
+                drop(out);
+                part.as_file().sync_all()?;
+                part.persist(path)?;
                 if cut > 0 {
                     say(&format!(
                         "{cut} of the refused rows have longer texts than the service keeps: see the file that was imported"
@@ -135,6 +143,22 @@ impl Report<'_> {
             }
         }
     }
+}
+
+/// Fails unless a file for refused rows can be made, and is not the one that is imported.
+pub(super) fn prepare(refused: &Path, imported: &Path) -> anyhow::Result<()> {
+    let same = refused.canonicalize().is_ok_and(|refused| imported.canonicalize().is_ok_and(|other| other == refused));
+    anyhow::ensure!(!same, "--refused needs another file than the one that is imported");
+    unfinished(refused).with_context(|| format!("could not write {}: nothing was sent", refused.display()))?;
+    Ok(())
+}
+
+/// A file that gets its name when it is whole.
+fn unfinished(path: &Path) -> anyhow::Result<NamedTempFile> {
+    anyhow::ensure!(!path.is_dir(), "it is a directory");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let permissions = Permissions::from_mode(0o666);
+    Ok(tempfile::Builder::new().prefix(".refused-").permissions(permissions).tempfile_in(folder)?)
 }
 
 /// The row as it stands in the file: the service cuts long texts, and importing

@@ -186,7 +186,10 @@ impl Sheet {
             match (found.next(), found.next()) {
                 (Some(index), None) => Ok(index),
                 (Some(_), Some(_)) => Err(SheetError::DoubleColumn { column }),
-                (None, _) => Err(SheetError::MissingColumn { missing: column, has: titles.join(", ") }),
+                (None, _) => Err(SheetError::MissingColumn {
+                    missing: column,
+                    has: titles.iter().map(|title| format!("{title:?}")).collect::<Vec<_>>().join(", "),
+                }),
             }
         };
         self.columns = Columns { name: find("name")?, category: find("category")?, sku: find("sku")? };

@@ -83,7 +83,8 @@ impl Ledger {
         row
     }
 
-    /// Takes back what made a version of a product, if that is the present one.
+    /// Takes back what made a version of a product, if that is the present one, or if what
+    /// came behind it was taken back, too.
     pub fn undo(&mut self, id: i64, version: i64, author: &Author) -> Undone {
         let added = version == 1;
         let product = match self.product(id) {
@@ -94,7 +95,11 @@ impl Ledger {
         if added && product.delete_time.is_some() {
             return Undone::Gone;
         }
-        if product.version != version {
+        let is_as_made = self.earlier.get(&(id, version)).is_some_and(|made| {
+            (&made.name, &made.category, &made.sku) == (&product.name, &product.category, &product.sku)
+        });
+        let is_reinstated = self.product(id).is_some_and(|present| present.origin.kind == Kind::Undone) && is_as_made;
+        if product.version != version && !is_reinstated {
             return Undone::Conflict;
         }
         let before = match self.earlier.get(&(id, version - 1)) {

@@ -135,7 +135,9 @@ impl Walk<'_> {
             let texts = self.store.texts_of(&ids, self.deadline).await?;
             let fitting = texts.iter().filter(|(_, texts)| self.query.words_tier(texts).is_some());
             let fitting: HashSet<i64> = fitting.map(|(id, _)| *id).collect();
-            ids.retain(|id| fitting.contains(id));
+            let (left, others): (Vec<i64>, Vec<i64>) = ids.into_iter().partition(|id| fitting.contains(id));
+            self.judged.extend(others.into_iter().map(|id| (id, None)));
+            ids = left;
         }
         let products = self.store.live(&ids, self.deadline).await?;
         for product in products {

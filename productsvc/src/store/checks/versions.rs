@@ -25,6 +25,31 @@ pub(super) async fn check(on: &mut Connection<'_>, findings: &mut Findings<'_>) 
         FROM product_versions LEFT JOIN products ON products.id = product_versions.product_id
         ORDER BY product_versions.product_id, product_versions.version";
 
+    // The first version has no version before it; nor has what was there before the history.
+    const LOST: &str = "SELECT v.product_id, v.version
+        FROM product_versions v
+        WHERE v.version > 1 AND v.change_kind <> 0
+            AND NOT EXISTS (SELECT 1
+                FROM product_versions e
+                WHERE e.product_id = v.product_id AND e.version < v.version)
+            AND NOT EXISTS (SELECT 1
+                FROM archive_parts a
+                WHERE v.product_id >= a.first_product_id AND v.product_id <= a.last_product_id)
+        UNION ALL
+        SELECT p.id, p.version
+        FROM products p
+        WHERE p.version > 1 AND p.change_kind <> 0
+            AND NOT EXISTS (SELECT 1 FROM product_versions e WHERE e.product_id = p.id)
+            AND NOT EXISTS (SELECT 1
+                FROM archive_parts a
+                WHERE p.id >= a.first_product_id AND p.id <= a.last_product_id)";
+
+    on_either!(on, |c| {
+        let mut lost = sqlx::query_as::<_, (i64, i64)>(LOST).fetch(c);
+        while let Some((product_id, version)) = lost.try_next().await? {
+            findings.tell(&format!("product {product_id}: nothing is kept of what came before its version {version}"));
+        }
+    });
     let mut before: Option<Row> = None;
     on_either!(on, |c| {
         let mut rows = sqlx::query_as::<_, Row>(ALL).fetch(c);

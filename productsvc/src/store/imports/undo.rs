@@ -142,7 +142,8 @@ impl UndoPiece<'_> {
     }
 }
 
-/// Loads the products that a piece made something of, and what they were before.
+/// Loads the products that a piece made something of, what they were before, and what it
+/// made of them where that is no longer what they are.
 async fn load(
     ledger: &mut Ledger,
     made: &[Made],
@@ -153,7 +154,7 @@ async fn load(
         "SELECT v.product_id AS id, v.name, v.category, v.sku, v.version, v.create_time, v.update_time,
             v.delete_time
         FROM product_changes c
-        JOIN product_versions v ON v.product_id = c.product_id AND v.version = c.version - 1
+        JOIN product_versions v ON v.product_id = c.product_id AND v.version IN (c.version - 1, c.version)
         WHERE c.sequence >= $1 AND c.sequence <= $2";
 
     let ids: Vec<i64> = made.iter().map(|made| made.product_id).collect();

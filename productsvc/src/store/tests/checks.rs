@@ -49,6 +49,7 @@ async fn versions_and_changes_may_be_missing_from_the_front() {
     let fixture = shop().await;
 
     damage(&fixture, "DELETE FROM product_versions WHERE product_id = 1 AND version = 1").await;
+    damage(&fixture, "INSERT INTO archive_parts VALUES (1, 1, 1, 1, '', 1, 1, 0, 0)").await;
     damage(&fixture, "DELETE FROM product_changes WHERE sequence < 3").await;
 
     assert_eq!(found(&fixture.url).await, Vec::<String>::new());
@@ -84,6 +85,14 @@ const DAMAGE: &[(&str, &str)] = &[
     ),
     ("DELETE FROM categories", "the category \"Tools\" is not counted; it has 2 products"),
     ("DELETE FROM catalogue", "the table catalogue has 0 rows"),
+    (
+        "DELETE FROM product_versions WHERE product_id = 1 AND version = 1",
+        "product 1: nothing is kept of what came before its version 2",
+    ),
+    (
+        "DELETE FROM product_versions WHERE product_id = 1",
+        "product 1: nothing is kept of what came before its version 3",
+    ),
     ("DELETE FROM product_changes WHERE sequence = 3", "nothing is kept between the sequences 2 and 4"),
     ("UPDATE product_changes SET change_kind = 77 WHERE sequence = 3", "change 3: nothing is called 77"),
     (

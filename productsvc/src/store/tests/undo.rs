@@ -205,4 +205,32 @@ proptest! {
             Ok(())
         })?;
     }
+
+    #[test]
+    fn imports_that_are_undone_one_after_the_other_leave_the_catalogue_as_it_was(
+        catalogue in edits(12),
+        imports in prop::collection::vec(stories(0), 2..4),
+    ) {
+        run(async {
+            let it = fixture().await;
+            for edit in &catalogue {
+                it.edit(edit).await;
+            }
+            let mut before = Vec::new();
+            for story in &imports {
+                let said: BTreeMap<i64, Said> = it.live().await.into_iter().map(|(id, (said, _))| (id, said)).collect();
+                before.push((said, it.import(story).await));
+            }
+
+            // The last one first.
+            for (said, job) in before.into_iter().rev() {
+                let undone = it.undo(&job).await;
+
+                let live: BTreeMap<i64, Said> = it.live().await.into_iter().map(|(id, (said, _))| (id, said)).collect();
+                prop_assert_eq!(live, said);
+                prop_assert_eq!(undone.counts.conflicts, 0);
+            }
+            Ok(())
+        })?;
+    }
 }
