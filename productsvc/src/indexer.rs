@@ -34,6 +34,9 @@ const AT_ONCE: usize = 2_048;
 /// it is not begun meanwhile: built at once it costs half, and the import has the machine.
 const BUSY: i64 = 500;
 
+/// Looks without an import, after which there is none: one that waits for the disk goes on.
+const QUIET: u32 = 4;
+
 /// How often we look what others changed.
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -47,7 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn index(products: ProductStore, stopping: CancellationToken) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut indexer = Indexer { products, seen: 0, filled: Instant::now() };
+    let mut indexer = Indexer { products, seen: 0, quiet: 0, filled: Instant::now() };
     while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Some(Err(error)) = stopping.run_until_cancelled(indexer.catch_up()).await {
             warn!("could not fill the search index: {error}");
@@ -59,6 +62,8 @@ struct Indexer {
     products: ProductStore,
     /// The last sequence that was given when we last looked.
     seen: i64,
+    /// How often in a row no import was seen.
+    quiet: u32,
     /// When all changes were last in the index.
     filled: Instant,
 }
@@ -69,7 +74,8 @@ impl Indexer {
             let state = self.products.search_state(late()).await?;
             let waiting = state.last_sequence - state.indexed_sequence;
             let came = state.last_sequence - std::mem::replace(&mut self.seen, state.last_sequence);
-            if came >= BUSY && waiting < MOST as i64 && self.products.is_index_empty(late()).await? {
+            self.quiet = if came >= BUSY { 0 } else { self.quiet.saturating_add(1) };
+            if self.quiet < QUIET && waiting < MOST as i64 && self.products.is_index_empty(late()).await? {
                 return Ok(());
             }
             if waiting == 0 {
