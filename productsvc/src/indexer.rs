@@ -22,7 +22,7 @@ use crate::store::ProductStore;
 const ENOUGH: i64 = 16_384;
 
 /// A piece has at most about so many: its lists are in memory.
-const MOST: usize = 65_536;
+const MOST: usize = 32_768;
 
 /// Products of a piece that are read at once.
 const PART: usize = 4_096;

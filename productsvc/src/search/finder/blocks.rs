@@ -16,7 +16,7 @@ use crate::search::postings::{Postings, block, first};
 use crate::search::tail::State;
 
 /// Blocks whose lists are read at once at most.
-const WIDEST: i64 = 8;
+const WIDEST: usize = 8;
 
 /// Products that are read at once to be looked at.
 const PIECE: usize = 64;
@@ -80,24 +80,13 @@ impl Walk<'_> {
         let Leg { tier, way, from, wanted } = leg;
         let from = from.map(|place| place.id);
         let blocks = self.blocks.way(way, from);
-        let (mut window, mut read) = (1, 0);
-        for (index, block) in blocks.iter().enumerate() {
-            if index == read {
-                read = blocks.len().min(index + window);
-                self.read(tier, &blocks[index..read]).await?;
-                window = usize::try_from(WIDEST).unwrap_or(1).min(window * 2);
-            }
-            let mut candidates = self.blocks.candidates(tier, *block);
-            let recent = self.tail.range(first(*block)..first(block + 1)).filter(|(_, found)| **found == tier);
-            recent.for_each(|(id, _)| _ = candidates.insert(*id));
-            let mut ids: Vec<i64> = match (way, from) {
-                (Way::Forwards, from) => {
-                    candidates.ids(*block).rev().filter(|id| from.is_none_or(|from| *id < from)).collect()
-                }
-                (Way::Backwards, from) => {
-                    candidates.ids(*block).filter(|id| from.is_none_or(|from| *id > from)).collect()
-                }
-            };
+        let (mut window, mut left) = (1, blocks.as_slice());
+        while !left.is_empty() {
+            let (now, later) = left.split_at(left.len().min(window));
+            (window, left) = (WIDEST.min(window * 2), later);
+            self.read(tier, now).await?;
+            // Of all these blocks together: few of many blocks are read in one go.
+            let mut ids: Vec<i64> = now.iter().flat_map(|block| self.ids(leg, *block)).collect();
             while !ids.is_empty() {
                 let piece = if self.is_sparse() { WIDE_PIECE } else { PIECE };
                 let rest = ids.split_off(ids.len().min(piece));
@@ -105,20 +94,35 @@ impl Walk<'_> {
                 if self.look_at(tier, &ids, wanted, hits).await? {
                     return Ok(End::Full);
                 }
-                if self.is_late() && !(rest.is_empty() && index + 1 == blocks.len()) {
+                if self.is_late() && !(rest.is_empty() && left.is_empty()) {
                     return Ok(End::Late(Place { tier, key: String::new(), id: last }));
                 }
                 ids = rest;
             }
-            if self.is_late() && index + 1 < blocks.len() {
+            if self.is_late()
+                && !left.is_empty()
+                && let Some(last) = now.last()
+            {
                 let edge = match way {
-                    Way::Forwards => first(*block),
-                    Way::Backwards => first(block + 1) - 1,
+                    Way::Forwards => first(*last),
+                    Way::Backwards => first(last + 1) - 1,
                 };
                 return Ok(End::Late(Place { tier, key: String::new(), id: edge }));
             }
         }
         Ok(End::Reached)
+    }
+
+    /// Who of a block may be in a tier, in the order of the way.
+    fn ids(&self, leg: Leg<'_>, block: i64) -> Vec<i64> {
+        let mut candidates = self.blocks.candidates(leg.tier, block);
+        let recent = self.tail.range(first(block)..first(block + 1)).filter(|(_, found)| **found == leg.tier);
+        recent.for_each(|(id, _)| _ = candidates.insert(*id));
+        let from = leg.from.map(|place| place.id);
+        match leg.way {
+            Way::Forwards => candidates.ids(block).rev().filter(|id| from.is_none_or(|from| *id < from)).collect(),
+            Way::Backwards => candidates.ids(block).filter(|id| from.is_none_or(|from| *id > from)).collect(),
+        }
     }
 
     /// Whether few of those fit that have the grams: then their texts are read first.
