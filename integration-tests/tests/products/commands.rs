@@ -72,7 +72,10 @@ async fn a_file_is_tried_committed_and_undone_from_the_command_line() -> anyhow:
         let (_, output) = import(&system, &path, &["--dry-run", "--mode", "update"]).await?;
         let other = said(&output, "--cancel ")?;
         let (code, output) = about(&system, &["--cancel", &other]).await?;
-        assert!(code == Some(0) && output.contains(&format!("cancelled import {other}")), "{output}");
+        assert!(
+            code == Some(0) && output.contains(&format!("cancelled the dry run {other}: nothing of it is in")),
+            "{output}"
+        );
         let (code, output) = about(&system, &["--list"]).await?;
         assert!(code == Some(0) && output.contains("CANCELLED") && output.contains("UNDONE"), "{output}");
     }
