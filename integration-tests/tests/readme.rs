@@ -79,6 +79,12 @@ impl Up {
         settings
     }
 
+    /// Ends it as Ctrl-C at a terminal does: all of its group.
+    fn interrupt(&self) -> anyhow::Result<()> {
+        let group = self.process.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).context("it runs")?;
+        Ok(kill_process_group(group, Signal::INT)?)
+    }
+
     /// A command with the README's addresses replaced by ours.
     fn here(&self, command: &str) -> String {
         self.ports
@@ -98,6 +104,13 @@ impl Up {
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         anyhow::ensure!(output.status.success(), "{command}: {}\n{said}", output.status);
         Ok(said)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // A test that failed leaves no system behind.
+        let _ended = self.interrupt();
     }
 }
 
@@ -185,7 +198,7 @@ async fn its_commands_work_as_printed() -> anyhow::Result<()> {
         skip("the README's commands: just is missing", "cargo install --locked just");
         return Ok(());
     };
-    let up = Up::start(just).await?;
+    let mut up = Up::start(just).await?;
     let has_grpcurl = on_path("grpcurl").is_some();
 
     for command in commands() {
@@ -206,12 +219,10 @@ async fn its_commands_work_as_printed() -> anyhow::Result<()> {
         assert!(!said.trim().is_empty(), "{command} says nothing");
     }
 
-    let group = up.process.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).context("it runs")?;
-    kill_process_group(group, Signal::INT)?;
-    let mut process = up.process;
-    process.wait().await?;
+    up.interrupt()?;
+    up.process.wait().await?;
     eventually("it said what it stopped", async || {
-        anyhow::ensure!(process.output().contains("logsvc stopped"), "{}", process.output());
+        anyhow::ensure!(up.process.output().contains("logsvc stopped"), "{}", up.process.output());
         Ok(())
     })
     .await;

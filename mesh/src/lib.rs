@@ -40,6 +40,8 @@ mod record;
 pub mod call;
 pub mod refusal;
 pub mod page;
+#[cfg(feature = "objects")]
+pub mod objects;
 mod silent;
 mod task;
 mod backoff;

@@ -32,11 +32,8 @@ pub use crate::archive::comparison::Sums;
 use crate::archive::run::Run;
 use crate::error::Error;
 use crate::lake::{Lake, Month, Shape};
+use crate::purge::CHANGES_KEPT;
 use crate::store::{Hold, ProductStore};
-
-/// Watchers are told the versions of the last 30 days (see `FindChanges`), so a month may
-/// go when all of it is older.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// A run that was killed has its month for so long more.
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
@@ -91,9 +88,10 @@ impl Archiver {
         Self { store, lake, shape: Shape::USUAL, lease: LEASE }
     }
 
-    /// The last month that is closed at a moment.
+    /// The last month that is closed at a moment: watchers are told the versions of all
+    /// changes that are kept, so a month may go when all of it is older.
     pub fn last_closed(now: Timestamp) -> Month {
-        Month::last_closed(now, KEPT)
+        Month::last_closed(now, CHANGES_KEPT)
     }
 
     /// Tells what months up to one are to be archived, and archives them unless that was
@@ -108,7 +106,7 @@ impl Archiver {
         }
         self.refuse_another_lake().await?;
         // Nothing that is still told is older than what stays.
-        while self.store.forget_changes(Timestamp::now() - KEPT, within(PATIENCE)).await? > 0 {}
+        while self.store.forget_changes(Timestamp::now() - CHANGES_KEPT, within(PATIENCE)).await? > 0 {}
         let run = Uuid::new_v4().to_string();
         for (month, total) in months {
             let hold = Hold { month, run: run.clone() };

@@ -1,7 +1,5 @@
 //! Settings of the product service, from flags and the environment.
 
-mod lake;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,8 +8,6 @@ use mesh::Settings;
 use uuid::Uuid;
 
 use crate::keeper::DatabaseAddress;
-
-pub use lake::ArchiveArguments;
 
 /// The catalogue of a building-supply store: keeps products and serves them over gRPC.
 #[derive(Debug, Parser)]
@@ -142,6 +138,29 @@ pub struct ExportArguments {
     /// Write deleted products too, and when they were
     #[arg(long)]
     pub show_deleted: bool,
+
+    /// Where the registry is.
+    #[command(flatten)]
+    pub registry: mesh::RegistryAddress,
+}
+
+/// How to archive.
+///
+/// The exit code is 0 when all is archived that was to be, 2 when another run has a month,
+/// 3 when the product service has no data lake, 130 after Ctrl-C, and 1 when it failed.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit code: 0 all is archived, 2 another run has a month, 3 the product service has no data lake, \
+                  130 interrupted, 1 it failed. Whatever ended a run, the next goes on."
+)]
+pub struct ArchiveArguments {
+    /// The last month to archive, as 2026-09; every one that ended more than 30 days ago when not given
+    #[arg(long, value_name = "YYYY-MM")]
+    pub through: Option<String>,
+
+    /// Only tell what would be archived
+    #[arg(long)]
+    pub dry_run: bool,
 
     /// Where the registry is.
     #[command(flatten)]

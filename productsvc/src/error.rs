@@ -292,6 +292,12 @@ fn of_lake(error: &Error) -> Refusal {
     }
 }
 
+/// Whether a status was refused for this reason, for who is the other side.
+pub fn has_reason(status: &Status, expected: ErrorReason) -> bool {
+    let reason = Refusal::reason(status);
+    reason.is_some() && reason.as_deref() == expected.as_str_name().strip_prefix("ERROR_REASON_")
+}
+
 /// The faults as a person would say them.
 fn sentence(faults: &[Fault]) -> String {
     let parts: Vec<String> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.problem)).collect();

@@ -151,6 +151,10 @@ impl Reason {
     }
 }
 
+/// Rows that are stored in one transaction. Enough that the disk's share of each
+/// is small, few enough that others who write do not notice.
+pub const PIECE: usize = 500;
+
 /// Rows that are stored together, in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Piece {

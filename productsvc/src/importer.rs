@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
-use mesh::{Mesh, Refusal};
+use mesh::Mesh;
 use proto::products::product_service_client::ProductServiceClient;
 use proto::products::{ErrorReason, ImportJob, ImportMode, ImportOptions, ImportProductsResponse, ImportState};
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::config::{ImportArguments, Mode};
+use crate::error::has_reason;
 use crate::importer::feed::Feed;
 use crate::importer::report::Report;
 use crate::importer::sheet::Sheet;
@@ -203,7 +204,7 @@ fn passes(status: &Status) -> bool {
         // What is left of a connection that broke tells why in many ways.
         Code::Unavailable | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded => true,
         // The broken stream before this one is not known to be broken yet.
-        Code::Aborted => Refusal::reason(status).is_some_and(|reason| is(&reason, ErrorReason::ImportRunning)),
+        Code::Aborted => has_reason(status, ErrorReason::ImportRunning),
         _ => false,
     }
 }
@@ -219,16 +220,14 @@ struct NotNew;
 struct Cancelled;
 
 fn plainly(status: &Status) -> anyhow::Error {
-    match Refusal::reason(status) {
-        Some(reason) if is(&reason, ErrorReason::CatalogueNotNew) => NotNew.into(),
-        Some(reason) if is(&reason, ErrorReason::ImportState) => Cancelled.into(),
-        Some(reason) if is(&reason, ErrorReason::RequestIdReused) => {
-            anyhow::anyhow!("this request id belongs to another import: leave it out, or repeat that one exactly")
-        }
-        _ => anyhow::anyhow!("the product service refused: {}", status.message()),
+    let has = |reason| has_reason(status, reason);
+    if has(ErrorReason::CatalogueNotNew) {
+        NotNew.into()
+    } else if has(ErrorReason::ImportState) {
+        Cancelled.into()
+    } else if has(ErrorReason::RequestIdReused) {
+        anyhow::anyhow!("this request id belongs to another import: leave it out, or repeat that one exactly")
+    } else {
+        anyhow::anyhow!("the product service refused: {}", status.message())
     }
-}
-
-fn is(reason: &str, expected: ErrorReason) -> bool {
-    expected.as_str_name().strip_prefix("ERROR_REASON_") == Some(reason)
 }

@@ -96,7 +96,8 @@ impl Indexer {
 /// Adds the next changes to the index.
 pub async fn fill(products: &ProductStore, state: State) -> Result<(), Error> {
     let (mut additions, mut last) = (Additions::default(), state.indexed_sequence);
-    while additions.products() < MOST {
+    // Only what was there: whoever goes on writing would never be caught up with.
+    while additions.products() < MOST && last < state.last_sequence {
         let recent = products.recent(last, PART, late()).await?;
         let Some(newest) = recent.last().map(|recent| recent.sequence) else { break };
         last = newest;

@@ -11,7 +11,6 @@ mod lookup;
 mod manifest;
 mod month;
 mod part;
-mod place;
 mod scan;
 mod table;
 #[cfg(test)]
@@ -20,6 +19,7 @@ pub(crate) mod tests;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use parquet::errors::ParquetError;
@@ -55,7 +55,7 @@ impl Lake {
     /// Opens `file:///folder`, a plain path, or `s3://bucket/prefix`. A bucket is not asked
     /// for anything yet.
     pub fn open(url: &str) -> anyhow::Result<Self> {
-        let (store, prefix) = place::open(url)?;
+        let (store, prefix) = mesh::objects::open(url).context("there is no lake")?;
         Ok(Self { store, prefix, footers: Arc::default() })
     }
 

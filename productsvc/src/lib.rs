@@ -4,8 +4,8 @@
 //! [`text`] for what a product is, [`mod@write`], [`version`] and [`ledger`] for how it
 //! changes, [`order`], [`filter`], [`page`] and [`import`] for lists and imports, [`search`] and
 //! [`indexer`] for searches, [`store`] for how they are kept, [`service`] for how they are offered;
-//! [`jobs`] for what goes on in the background; [`importer`] and [`exporter`] are the other side of an import and an export, the command line's,
-//! [`lake`] has what is old, [`archive`] brings it there, [`history`] reads what was wherever it is,
+//! [`jobs`] for what goes on in the background; [`importer`] and [`exporter`] are the other side
+//! of an import and an export, the command line's, [`lake`] has what is old, [`archive`] brings it there, [`history`] reads what was wherever it is,
 //! and [`keeper`] what is done with the database itself; [`adoption`] is what becomes of the
 //! first Rundoo's products.
 
@@ -37,6 +37,7 @@ pub mod service;
 pub mod store;
 pub mod terminal;
 pub mod text;
+pub mod unfinished;
 pub mod version;
 pub mod write;
 

@@ -18,7 +18,7 @@ const REQUESTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 const IMPORTS_KEPT: SignedDuration = REQUESTS_KEPT;
 
 /// The contract keeps changes for 30 days.
-const CHANGES_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub const CHANGES_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Nobody notices what is kept an hour too long.
 const PERIOD: Duration = Duration::from_secs(60 * 60);

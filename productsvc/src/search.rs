@@ -4,8 +4,8 @@
 //! [`grams`]; whether and how well one fits is decided here. [`finder`] walks through the
 //! tiers and [`tail`] knows what the index does not have yet.
 
-pub mod finder;
 pub mod additions;
+pub mod finder;
 pub mod fold;
 pub mod grams;
 pub mod place;

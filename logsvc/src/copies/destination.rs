@@ -2,13 +2,11 @@
 
 use std::io::Read as _;
 use std::path::Path as FilePath;
-use std::time::Duration;
+use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::local::LocalFileSystem;
+use anyhow::{Context as _, ensure};
 use object_store::path::Path;
-use object_store::{ClientConfigKey, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::SealedFile;
 
@@ -16,16 +14,10 @@ use super::SealedFile;
 const ONE_PIECE: u64 = 16 * 1024 * 1024;
 const PART: usize = 8 * 1024 * 1024;
 
-/// One request, at two megabits a second for a whole piece.
-const TIMEOUT: &str = "90 seconds";
-
-/// The client's own retries are few: ours are told in statistics.
-const RETRIES: usize = 2;
-
 /// A place for copies.
 #[derive(Debug)]
 pub(super) struct Destination {
-    store: Box<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     prefix: Path,
 }
 
@@ -47,12 +39,13 @@ pub(super) enum CopyError {
 impl Destination {
     /// Parses `file:///folder` or `s3://bucket/prefix`; what else S3 asks for is in its usual variables.
     pub(super) fn open(url: &str) -> anyhow::Result<Self> {
-        match url.split_once("://") {
-            Some(("file", folder)) => folder_at(folder),
-            Some(("s3", place)) => bucket_at(place),
-            _ => bail!("{url:?} is no place for copies: it looks like s3://bucket/prefix or file:///folder"),
-        }
-        .with_context(|| format!("could not use {url:?} for copies of segments"))
+        // A plain path would be another folder for each working directory.
+        ensure!(
+            url.contains("://"),
+            "{url:?} is no place for copies: it looks like s3://bucket/prefix or file:///folder"
+        );
+        let (store, prefix) = mesh::objects::open(url).context("there is no place for copies of segments")?;
+        Ok(Self { store, prefix })
     }
 
     /// Copies a file unless it is there. Answers whether it had to.
@@ -108,33 +101,6 @@ impl Destination {
         }
         sent
     }
-}
-
-fn folder_at(folder: &str) -> anyhow::Result<Destination> {
-    ensure!(folder.starts_with('/'), "the folder must be given from the root on, as in file:///backup/logs");
-    std::fs::create_dir_all(folder)?;
-    let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-    Ok(Destination { store: Box::new(store), prefix: Path::default() })
-}
-
-fn bucket_at(place: &str) -> anyhow::Result<Destination> {
-    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-    ensure!(!bucket.is_empty(), "it names no bucket");
-    // The HTTP client takes what the process has; whoever chose first chose as we do.
-    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() };
-    let builder = AmazonS3Builder::from_env()
-        .with_bucket_name(bucket)
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
-        .with_retry(retry);
-    let is_plain = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).is_some_and(|url| url.starts_with("http:"));
-    let may_be = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
-    ensure!(
-        !is_plain || may_be.as_deref() == Some("true"),
-        "nothing would be encrypted; set AWS_ALLOW_HTTP=true if that is meant"
-    );
-    let store = builder.build()?;
-    Ok(Destination { store: Box::new(store), prefix: Path::parse(prefix)? })
 }
 
 fn unreadable(error: std::io::Error) -> CopyError {

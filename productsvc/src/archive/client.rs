@@ -3,24 +3,28 @@
 //! A client like any other: the product service does the work, and stops when this goes.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use mesh::{Mesh, Refusal};
+use indicatif::ProgressBar;
+use mesh::Mesh;
 use proto::products::admin_service_client::AdminServiceClient;
 use proto::products::{ArchiveStep, ArchiveVersionsRequest, ArchiveVersionsResponse, ErrorReason};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::config::ArchiveArguments;
+use crate::error::has_reason;
+use crate::terminal::{self, print, say};
 
 /// Another run may have been killed: then its month is free in less than this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often we look whether it is.
 const RETRY_PERIOD: Duration = Duration::from_millis(500);
+
+/// How many versions are done.
+const BAR: &str = "{bar:40} {percent:>3} %  {human_pos} of {human_len}  {msg}";
 
 const RUNNING: u8 = 2;
 const NO_LAKE: u8 = 3;
@@ -34,7 +38,7 @@ pub async fn archive(mesh: Mesh, arguments: ArchiveArguments) -> anyhow::Result<
         through_month: arguments.through.unwrap_or_default(),
         validate_only: arguments.dry_run,
     };
-    let mut report = Report { bar: bar(), found: BTreeMap::new(), done: BTreeMap::new() };
+    let mut report = Report { bar: terminal::bar(0, BAR), found: BTreeMap::new(), done: BTreeMap::new() };
     let ended = tokio::select! {
         ended = until_answered(client, &request, &mut report) => ended,
         // The call ends with us, and with it the run; what is done stays done.
@@ -48,11 +52,11 @@ pub async fn archive(mesh: Mesh, arguments: ArchiveArguments) -> anyhow::Result<
     report.print(request.validate_only);
     match ended {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(status) if is(&status, ErrorReason::ArchiveRunning) => {
+        Err(status) if has_reason(&status, ErrorReason::ArchiveRunning) => {
             say(&format!("gave up after {} s: {}", PATIENCE.as_secs(), status.message()));
             Ok(ExitCode::from(RUNNING))
         }
-        Err(status) if is(&status, ErrorReason::NoLake) => {
+        Err(status) if has_reason(&status, ErrorReason::NoLake) => {
             say("the product service has no data lake: start it with --lake, or PRODUCTSVC_LAKE");
             Ok(ExitCode::from(NO_LAKE))
         }
@@ -75,8 +79,8 @@ async fn until_answered(
         }
         // A connection that broke left a run behind that does not know of it yet.
         let passes = matches!(status.code(), Code::Cancelled | Code::Unknown)
-            || is(&status, ErrorReason::ArchiveRunning)
-            || (status.code() == Code::Unavailable && !is(&status, ErrorReason::LakeAway));
+            || has_reason(&status, ErrorReason::ArchiveRunning)
+            || (status.code() == Code::Unavailable && !has_reason(&status, ErrorReason::LakeAway));
         if !passes {
             return Err(status);
         }
@@ -145,27 +149,6 @@ impl Report {
             text.push_str(&format!("{month}  {versions:>10} versions\n"));
         }
         text.push_str(&format!("{} versions of {} months {verb}\n", months.values().sum::<i64>(), months.len()));
-        // Whoever reads this may have gone, which is no failure of the run.
-        let _ = std::io::stdout().write_all(text.as_bytes()).ok();
+        print(&text);
     }
-}
-
-/// A bar by versions; nothing when standard error is no terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    match ProgressStyle::with_template("{bar:40} {percent:>3} %  {human_pos} of {human_len}  {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
-/// Tells the person why it ended.
-fn say(line: &str) {
-    // Nobody may be reading it.
-    let _ = writeln!(std::io::stderr(), "{line}").ok();
-}
-
-fn is(status: &Status, expected: ErrorReason) -> bool {
-    let reason = Refusal::reason(status);
-    reason.as_deref() == expected.as_str_name().strip_prefix("ERROR_REASON_")
 }

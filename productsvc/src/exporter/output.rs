@@ -1,14 +1,14 @@
 //! Where an export is written: a file that appears when it is whole, or standard output.
 
-use std::fs::File;
-use std::io::{Error, ErrorKind, Result, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Result, Write};
+use std::path::Path;
 
 use mesh::from_timestamp;
 use prost_types::Timestamp;
 use proto::products::Product;
 
 use crate::cell::guarded;
+use crate::unfinished::Unfinished;
 
 /// Tells Excel that the file is UTF-8; an import skips it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -27,28 +27,15 @@ enum Place {
     File(Unfinished),
 }
 
-/// A file under another name, until it is whole; removed when it is dropped before.
-struct Unfinished {
-    file: File,
-    path: PathBuf,
-    target: PathBuf,
-}
-
 impl Output {
     /// Begins a file beside `target`, or standard output for `-`, with the titles.
     pub(super) fn create(target: &Path, with_deleted: bool) -> Result<Self> {
         let mut output = if target == Path::new("-") {
             Self { place: Place::Standard, with_deleted }
         } else {
-            let mut name = target.file_name().ok_or(Error::new(ErrorKind::InvalidInput, "it is no file"))?.to_owned();
-            name.push(format!(".{}.part", std::process::id()));
-            let path = target.with_file_name(name);
-            if target.is_dir() {
-                return Err(Error::new(ErrorKind::IsADirectory, "it is a directory"));
-            }
-            let mut file = File::create(&path)?;
-            file.write_all(BYTE_ORDER_MARK)?;
-            Self { place: Place::File(Unfinished { file, path, target: target.to_owned() }), with_deleted }
+            let mut unfinished = Unfinished::beside(target)?;
+            unfinished.file().write_all(BYTE_ORDER_MARK)?;
+            Self { place: Place::File(unfinished), with_deleted }
         };
         let deleted = with_deleted.then_some("delete_time");
         output.rows(|rows| rows.write_record(COLUMNS.into_iter().chain(deleted)))?;
@@ -80,10 +67,7 @@ impl Output {
     pub(super) fn finish(&mut self) -> Result<()> {
         match &mut self.place {
             Place::Standard => std::io::stdout().flush(),
-            Place::File(unfinished) => {
-                unfinished.file.sync_all()?;
-                std::fs::rename(&unfinished.path, &unfinished.target)
-            }
+            Place::File(unfinished) => unfinished.finish(),
         }
     }
 
@@ -94,15 +78,8 @@ impl Output {
         let bytes = rows.into_inner().map_err(|error| error.into_error())?;
         match &mut self.place {
             Place::Standard => std::io::stdout().write_all(&bytes),
-            Place::File(unfinished) => unfinished.file.write_all(&bytes),
+            Place::File(unfinished) => unfinished.file().write_all(&bytes),
         }
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // It has its own name by now, when it was finished.
-        let _gone = std::fs::remove_file(&self.path);
     }
 }
 

@@ -1,20 +1,18 @@
 //! How an import went, for people: a summary, and the rows that were refused.
 
-use std::fs::Permissions;
 use std::io::BufWriter;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use proto::products::{ErrorReason, ImportJob, ImportRefusal, ImportRow, ImportState, ListImportRefusalsRequest};
-use tempfile::NamedTempFile;
 
 use crate::cell::guarded;
 use crate::config::ImportArguments;
 use crate::importer::sheet::Sheet;
 use crate::importer::{Client, difference};
 use crate::terminal::{print, say};
+use crate::unfinished::Unfinished;
 
 /// Refused rows that are shown; a terminal holds no more of them usefully.
 const MOST_SHOWN: usize = 20;
@@ -90,9 +88,8 @@ impl Report<'_> {
 
     /// Writes every refused row as the file has it, to be corrected and imported.
     async fn write(&mut self, path: &Path) -> anyhow::Result<u64> {
-        // Beside it, until it is whole: what was there stays until then.
-        let part = unfinished(path)?;
-        let mut out = csv::Writer::from_writer(BufWriter::new(part.as_file()));
+        let mut unfinished = Unfinished::beside(path)?;
+        let mut out = csv::Writer::from_writer(BufWriter::new(unfinished.file()));
         out.write_record(["name", "category", "sku", "line", "field", "reason", "message"])?;
         let mut sheet = self.file.map(Sheet::open).transpose()?;
         let (mut written, mut cut) = (0, 0);
@@ -132,8 +129,7 @@ impl Report<'_> {
             if page_token.is_empty() {
                 out.flush()?;
                 drop(out);
-                part.as_file().sync_all()?;
-                part.persist(path)?;
+                unfinished.finish()?;
                 if cut > 0 {
                     say(&format!(
                         "{cut} of the refused rows have longer texts than the service keeps: see the file that was imported"
@@ -149,16 +145,8 @@ impl Report<'_> {
 pub(super) fn prepare(refused: &Path, imported: &Path) -> anyhow::Result<()> {
     let same = refused.canonicalize().is_ok_and(|refused| imported.canonicalize().is_ok_and(|other| other == refused));
     anyhow::ensure!(!same, "--refused needs another file than the one that is imported");
-    unfinished(refused).with_context(|| format!("could not write {}: nothing was sent", refused.display()))?;
+    Unfinished::beside(refused).with_context(|| format!("could not write {}: nothing was sent", refused.display()))?;
     Ok(())
-}
-
-/// A file that gets its name when it is whole.
-fn unfinished(path: &Path) -> anyhow::Result<NamedTempFile> {
-    anyhow::ensure!(!path.is_dir(), "it is a directory");
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = Permissions::from_mode(0o666);
-    Ok(tempfile::Builder::new().prefix(".refused-").permissions(permissions).tempfile_in(folder)?)
 }
 
 /// The row as it stands in the file: the service cuts long texts, and importing

@@ -87,18 +87,19 @@ impl Ledger {
     /// came behind it was taken back, too.
     pub fn undo(&mut self, id: i64, version: i64, author: &Author) -> Undone {
         let added = version == 1;
-        let product = match self.product(id) {
-            Some(present) => present.product.clone(),
+        let (product, kind) = match self.product(id) {
+            Some(present) => (present.product.clone(), present.origin.kind),
             None if added => return Undone::Gone,
             None => return Undone::Conflict,
         };
         if added && product.delete_time.is_some() {
             return Undone::Gone;
         }
-        let is_as_made = self.earlier.get(&(id, version)).is_some_and(|made| {
-            (&made.name, &made.category, &made.sku) == (&product.name, &product.category, &product.sku)
-        });
-        let is_reinstated = self.product(id).is_some_and(|present| present.origin.kind == Kind::Undone) && is_as_made;
+        // What came behind it was taken back where the product says again what it said.
+        let is_reinstated = kind == Kind::Undone
+            && self.earlier.get(&(id, version)).is_some_and(|made| {
+                (&made.name, &made.category, &made.sku) == (&product.name, &product.category, &product.sku)
+            });
         if product.version != version && !is_reinstated {
             return Undone::Conflict;
         }

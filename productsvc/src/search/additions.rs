@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::search::fold::Searchable;
 use crate::search::grams::grams;
-use crate::search::postings::{Postings, block, offset};
+use crate::search::postings::{Postings, block, offset, offsets, push_distance};
 use crate::search::suggest;
 
 /// Products that are to be found.
@@ -69,12 +69,8 @@ impl Offsets {
     fn push(&mut self, offset: u32) {
         match offset.checked_sub(self.next) {
             None => self.late.push(offset),
-            Some(mut distance) => {
-                while distance >= 0x80 {
-                    self.distances.push((distance & 0x7f) as u8 | 0x80);
-                    distance >>= 7;
-                }
-                self.distances.push(distance as u8);
+            Some(distance) => {
+                push_distance(&mut self.distances, distance as usize);
                 self.next = offset + 1;
             }
         }
@@ -82,17 +78,8 @@ impl Offsets {
 
     /// Adds all of them to a list, and says whether one was not there.
     pub fn add_to(&self, list: &mut Postings) -> bool {
-        let mut grown = false;
-        let (mut next, mut distance, mut shift) = (0, 0, 0);
-        for byte in &self.distances {
-            distance |= u32::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                grown |= list.insert_at(next + distance);
-                (next, distance, shift) = (next + distance + 1, 0, 0);
-            }
-        }
-        self.late.iter().fold(grown, |grown, offset| list.insert_at(*offset) || grown)
+        let ascending = offsets(&self.distances).flatten().map(|offset| offset as u32);
+        ascending.chain(self.late.iter().copied()).filter(|offset| list.insert_at(*offset)).count() > 0
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::product::Product;
 use crate::search::finder::blocks::Blocks;
+use crate::search::grams::GramQuery;
 use crate::search::place::{Cursor, Place};
 use crate::search::tail::{self, State, Tail};
 use crate::search::{Query, Tier};
@@ -132,33 +133,23 @@ impl Finder {
 
     async fn walk<'a>(&'a self, query: &'a Query, until: Instant, deadline: Instant) -> Result<Walk<'a>, Error> {
         let state = self.store.search_state(deadline).await?;
-        let (tail, has_all) = self.tail(&state, query, deadline).await?;
-        let blocks = Blocks::new(query.sought(), state);
-        Ok(Walk {
-            store: &self.store,
-            query,
-            tail,
-            has_all,
-            judged: HashMap::new(),
-            looked_at: 0,
-            fitting: 0,
-            blocks,
-            until,
-            deadline,
-        })
+        let sought = query.sought();
+        let (tail, has_all) = self.tail(&state, (query, &sought), deadline).await?;
+        let blocks = Blocks::new(sought, state);
+        Ok(Walk { store: &self.store, query, tail, has_all, judged: HashMap::new(), blocks, until, deadline })
     }
 
     /// What fits of the products that changed lately, and whether all of these were seen.
     async fn tail(
         &self,
         state: &State,
-        query: &Query,
+        (query, sought): (&Query, &GramQuery),
         deadline: Instant,
     ) -> Result<(BTreeMap<i64, Tier>, bool), Error> {
         {
             let tail = self.tail.read().await;
             if !tail.is_behind(state) {
-                return Ok((tail.fitting(query), tail.has_all(state)));
+                return Ok((tail.fitting(query, sought), tail.has_all(state)));
             }
         }
         let mut tail = self.tail.write().await;
@@ -167,7 +158,7 @@ impl Finder {
             let recent = self.store.recent(tail.behind(state), room, deadline).await?;
             tail.follow(state, recent);
         }
-        Ok((tail.fitting(query), tail.has_all(state)))
+        Ok((tail.fitting(query, sought), tail.has_all(state)))
     }
 }
 
@@ -181,9 +172,6 @@ struct Walk<'a> {
     /// Where those belong that were looked at: what only contains the words was mostly
     /// looked at for the tier before.
     judged: HashMap<i64, Option<Tier>>,
-    /// How many were looked at in blocks, and how many of them fit somehow.
-    looked_at: usize,
-    fitting: usize,
     blocks: Blocks,
     until: Instant,
     deadline: Instant,

@@ -92,13 +92,8 @@ impl Postings {
             while left != 0 {
                 let at = 64 * number + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let mut distance = at - next;
+                push_distance(&mut bytes, at - next);
                 next = at + 1;
-                while distance >= 0x80 {
-                    bytes.push((distance & 0x7f) as u8 | 0x80);
-                    distance >>= 7;
-                }
-                bytes.push(distance as u8);
             }
             if bytes.len() >= BYTES {
                 return self.bits.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -116,22 +111,41 @@ impl Postings {
             }
             return Some(postings);
         }
-        let (mut next, mut distance, mut shift) = (0_usize, 0_usize, 0_u32);
-        for byte in bytes {
+        for at in offsets(bytes) {
+            *postings.bits.get_mut(at? / 64)? |= 1 << (at? % 64);
+        }
+        Some(postings)
+    }
+}
+
+/// Writes how far an id is behind the one before: seven bits a byte, the least first.
+pub(super) fn push_distance(bytes: &mut Vec<u8>, mut distance: usize) {
+    while distance >= 0x80 {
+        bytes.push((distance & 0x7f) as u8 | 0x80);
+        distance >>= 7;
+    }
+    bytes.push(distance as u8);
+}
+
+/// Reads back where ids are from how far each is behind the one before; none where that is damaged.
+pub(super) fn offsets(bytes: &[u8]) -> impl Iterator<Item = Option<usize>> {
+    let (mut bytes, mut next) = (bytes.iter(), 0_usize);
+    std::iter::from_fn(move || {
+        let (mut distance, mut shift) = (0_usize, 0_u32);
+        let mut byte = *bytes.next()?;
+        loop {
             distance |= usize::from(byte & 0x7f) << shift;
             shift += 7;
-            if byte & 0x80 != 0 {
-                if shift > BLOCK_BITS {
-                    return None;
-                }
-                continue;
+            if byte & 0x80 == 0 {
+                next += distance + 1;
+                return Some(Some(next - 1));
             }
-            let at = next + distance;
-            *postings.bits.get_mut(at / 64)? |= 1 << (at % 64);
-            (next, distance, shift) = (at + 1, 0, 0);
+            match bytes.next() {
+                Some(more) if shift <= BLOCK_BITS => byte = *more,
+                _ => return Some(None),
+            }
         }
-        (shift == 0).then_some(postings)
-    }
+    })
 }
 
 #[cfg(test)]

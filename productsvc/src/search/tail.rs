@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::search::fold::Searchable;
-use crate::search::grams::{Signature, grams};
+use crate::search::grams::{GramQuery, Signature, grams};
 use crate::search::postings::block;
 use crate::search::{Query, Tier, suggest};
 
@@ -118,10 +118,10 @@ impl Tail {
         self.products.is_empty()
     }
 
-    /// The products whose words fit, by their ids, and how well.
-    pub fn fitting(&self, query: &Query) -> BTreeMap<i64, Tier> {
-        let sought = query.sought().containing;
-        let may_fit = |entry: &Entry| sought.iter().all(|any| any.iter().any(|gram| entry.signature.may_have(*gram)));
+    /// The products whose words fit, by their ids, and how well; `sought` are the query's grams.
+    pub fn fitting(&self, query: &Query, sought: &GramQuery) -> BTreeMap<i64, Tier> {
+        let may_fit =
+            |entry: &Entry| sought.containing.iter().all(|any| any.iter().any(|gram| entry.signature.may_have(*gram)));
         let candidates = self.products.iter().filter(|(_, entry)| may_fit(entry));
         candidates.filter_map(|(id, entry)| Some((*id, query.words_tier(&entry.texts)?))).collect()
     }
@@ -148,7 +148,8 @@ mod tests {
     }
 
     fn found(tail: &Tail, text: &str) -> Vec<i64> {
-        tail.fitting(&Query::new(Field::Name, &Text::parse(text).unwrap())).into_keys().collect()
+        let query = Query::new(Field::Name, &Text::parse(text).unwrap());
+        tail.fitting(&query, &query.sought()).into_keys().collect()
     }
 
     #[test]

@@ -8,14 +8,10 @@ use tonic::{Status, Streaming};
 use tracing::info;
 
 use crate::error::Error;
-use crate::import::{Checker, Job, Row};
+use crate::import::{Checker, Job, PIECE, Row};
 use crate::service::{PATIENCE, answers, jobs, requests};
 use crate::store::{ProductStore, Rules};
 use crate::version::Author;
-
-/// Rows that are stored in one transaction. Enough that the disk's share of each
-/// is small, few enough that others who write do not notice.
-const PIECE: usize = 500;
 
 /// What the contract allows in one message.
 const MOST_ROWS: usize = 1000;

@@ -3,6 +3,7 @@
 //! A migration that adds a table or a column adds it here too; a test says so. A table
 //! that can be made of the others is derived: it is not copied, but made anew.
 
+use crate::search::postings::BLOCK;
 use crate::store::connection::{Connection, on_either};
 
 /// What a column holds.
@@ -200,21 +201,24 @@ pub(super) const DERIVED: &[&str] = &["search_", "categories"];
 /// Makes the derived tables anew, after the others were filled: they are emptied, and
 /// whoever serves the database next counts the categories and builds the search index.
 pub(super) async fn rebuild(on: &mut Connection<'_>) -> Result<(), sqlx::Error> {
-    const REBUILD: [&str; 5] = [
+    const EMPTY: [&str; 4] = [
         "DELETE FROM categories",
         "UPDATE catalogue SET categories_counted = 0",
         "DELETE FROM search_postings",
         "DELETE FROM search_words",
-        "UPDATE search_state
-        SET indexed_sequence = (SELECT last_sequence FROM catalogue WHERE id = 1),
-            built_from = (SELECT (last_id >> 18) + 1 FROM catalogue WHERE id = 1)",
     ];
+    const UNBUILT: &str = "UPDATE search_state
+        SET indexed_sequence = (SELECT last_sequence FROM catalogue WHERE id = 1),
+            built_from = (SELECT last_id / $1 + 1 FROM catalogue WHERE id = 1)";
 
-    for sql in REBUILD {
+    for sql in EMPTY {
         on_either!(on, |c| {
             sqlx::query(sql).execute(c).await?;
         });
     }
+    on_either!(on, |c| {
+        sqlx::query(UNBUILT).bind(BLOCK as i64).execute(c).await?;
+    });
     Ok(())
 }
 

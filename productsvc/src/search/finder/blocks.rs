@@ -31,9 +31,18 @@ const STEPS: [usize; 3] = [2, 3, 12];
 /// Looking at so many costs less than another step.
 const FEW: usize = 2;
 
+/// Groups of grams, one of each of which must be there.
+#[derive(Debug, Clone)]
+struct Groups {
+    groups: Vec<Alternatives>,
+    /// Whether the rarest come first; before, nothing is known of them.
+    ranked: bool,
+}
+
 /// What a query's grams say of blocks.
 pub(super) struct Blocks {
-    sought: GramQuery,
+    sought_containing: Groups,
+    sought_beginning: Groups,
     state: State,
     /// Who may contain all words, by blocks that were read.
     containing: HashMap<i64, Postings>,
@@ -45,7 +54,10 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) fn new(sought: GramQuery, state: State) -> Self {
-        Self { sought, state, containing: HashMap::new(), beginning: HashMap::new(), gaps: false }
+        let unranked = |groups| Groups { groups, ranked: false };
+        let (sought_containing, sought_beginning) = (unranked(sought.containing), unranked(sought.beginning));
+        let (containing, beginning) = (HashMap::new(), HashMap::new());
+        Self { sought_containing, sought_beginning, state, containing, beginning, gaps: false }
     }
 
     pub(super) fn has_gaps(&self) -> bool {
@@ -127,14 +139,14 @@ impl Walk<'_> {
 
     /// Whether few of those fit that have the grams: then their texts are read first.
     fn is_sparse(&self) -> bool {
-        self.looked_at > PIECE && self.fitting * 4 < self.looked_at
+        let fitting = self.judged.values().flatten().count();
+        self.judged.len() > PIECE && fitting * 4 < self.judged.len()
     }
 
     /// Reads products and keeps those of the tier; says whether there are enough.
     async fn look_at(&mut self, tier: Tier, ids: &[i64], wanted: usize, hits: &mut Vec<Hit>) -> Result<bool, Error> {
         let unknown = |id: &&i64| self.judged.get(*id).is_none_or(|known| *known == Some(tier));
         let mut ids: Vec<i64> = ids.iter().filter(unknown).copied().collect();
-        self.looked_at += ids.len();
         if self.is_sparse() {
             let texts = self.store.texts_of(&ids, self.deadline).await?;
             let fitting = texts.iter().filter(|(_, texts)| self.query.words_tier(texts).is_some());
@@ -147,7 +159,6 @@ impl Walk<'_> {
         for product in products {
             let fits = self.query.tier(&product);
             self.judged.insert(product.id, fits);
-            self.fitting += usize::from(fits.is_some());
             if fits == Some(tier) {
                 hits.push(Hit { product, tier });
                 if hits.len() == wanted {
@@ -165,42 +176,34 @@ impl Walk<'_> {
         let containing: Vec<i64> =
             blocks.iter().filter(built).filter(|block| !self.blocks.containing.contains_key(block)).copied().collect();
         if !containing.is_empty() {
-            let lists = self.cut(&containing, &self.blocks.sought.containing).await?;
-            self.blocks.containing.extend(lists.0);
-            self.blocks.sought.containing = lists.1;
+            let (lists, groups) = self.cut(&containing, &self.blocks.sought_containing).await?;
+            self.blocks.containing.extend(lists);
+            self.blocks.sought_containing = groups;
         }
-        if tier == Tier::Words && !self.blocks.sought.beginning.is_empty() {
+        if tier == Tier::Words && !self.blocks.sought_beginning.groups.is_empty() {
             let has_any = |block: &i64| self.blocks.containing.get(block).is_some_and(|list| !list.is_empty());
             let beginning: Vec<i64> = blocks.iter().filter(|block| has_any(block)).copied().collect();
             if !beginning.is_empty() {
-                let lists = self.cut(&beginning, &self.blocks.sought.beginning).await?;
-                self.blocks.beginning.extend(lists.0);
-                self.blocks.sought.beginning = lists.1;
+                let (lists, groups) = self.cut(&beginning, &self.blocks.sought_beginning).await?;
+                self.blocks.beginning.extend(lists);
+                self.blocks.sought_beginning = groups;
             }
         }
         Ok(())
     }
 
-    /// Who may have one gram of each group, by blocks, and the groups with the rarest first.
-    async fn cut(
-        &self,
-        blocks: &[i64],
-        groups: &[Alternatives],
-    ) -> Result<(HashMap<i64, Postings>, Vec<Alternatives>), Error> {
+    /// Who may have one gram of each group, by blocks, and the groups, ranked if one was found.
+    async fn cut(&self, blocks: &[i64], groups: &Groups) -> Result<(HashMap<i64, Postings>, Groups), Error> {
         let mut cut: HashMap<i64, Postings> = HashMap::with_capacity(blocks.len());
-        let mut counts: Vec<(usize, Alternatives)> = Vec::with_capacity(groups.len());
-        // Nothing is known of the groups when one block is read: all of them are needed there.
-        let is_first = blocks.len() == 1;
-        let (mut left, mut groups) = (blocks.to_vec(), groups);
-        for step in STEPS {
-            let (now, later) = groups.split_at(if is_first { groups.len() } else { groups.len().min(step) });
-            groups = later;
-            if now.is_empty() || left.is_empty() {
+        let mut counts: Vec<usize> = Vec::with_capacity(groups.groups.len());
+        let mut left = blocks.to_vec();
+        for step in groups.steps() {
+            if left.is_empty() {
                 break;
             }
-            let grams: Vec<i32> = now.iter().flatten().copied().collect();
+            let grams: Vec<i32> = step.iter().flatten().copied().collect();
             let lists = self.store.postings(&left, &grams, self.deadline).await?;
-            for group in now {
+            for group in step {
                 let mut count = 0;
                 for block in &left {
                     let mut any = Postings::default();
@@ -211,14 +214,32 @@ impl Walk<'_> {
                         Entry::Vacant(first) => _ = first.insert(any),
                     }
                 }
-                counts.push((count, group.clone()));
+                counts.push(count);
             }
             left.retain(|block| cut.get(block).is_some_and(|list| list.len() > FEW));
         }
-        if is_first {
-            counts.sort_by_key(|(count, _)| *count);
+        Ok((cut, groups.clone().rank(&counts)))
+    }
+}
+
+impl Groups {
+    /// What is read at once: all of them as long as nothing is known of them.
+    fn steps(&self) -> impl Iterator<Item = &[Alternatives]> {
+        let mut left = self.groups.as_slice();
+        STEPS.into_iter().map_while(move |step| {
+            let (now, later) = left.split_at(if self.ranked { left.len().min(step) } else { left.len() });
+            left = later;
+            (!now.is_empty()).then_some(now)
+        })
+    }
+
+    /// The same by how many have them. Where nobody has any, nothing is known yet.
+    fn rank(self, counts: &[usize]) -> Self {
+        if self.ranked || counts.iter().all(|count| *count == 0) {
+            return self;
         }
-        let known = counts.into_iter().map(|(_, group)| group);
-        Ok((cut, known.chain(groups.iter().cloned()).collect()))
+        let mut counted: Vec<(usize, Alternatives)> = counts.iter().copied().zip(self.groups).collect();
+        counted.sort_by_key(|(count, _)| *count);
+        Self { groups: counted.into_iter().map(|(_, group)| group).collect(), ranked: true }
     }
 }

@@ -38,10 +38,7 @@ impl Work for Begin<'_> {
 
     async fn run(&self, on: &mut Connection<'_>) -> Result<Job, Failure> {
         let key = self.beginning.key.as_ref();
-        if let Some(key) = key
-            && let Claim::Answered(response) = claim(key, self.now, on).await?
-        {
-            let job = find(answered(&response)?, on).await?;
+        if let Some(job) = answered(key, self.now, on).await? {
             return match self.beginning.resume_cancelled {
                 true => self.resume(job, on).await,
                 false => Ok(job),
@@ -51,10 +48,7 @@ impl Work for Begin<'_> {
             refuse_used_catalogue(on).await?;
         }
         let job = self.insert(on).await?;
-        if let Some(key) = key {
-            record(key, job.id.to_be_bytes().to_vec(), on).await?;
-        }
-        Ok(job)
+        answer(key, job, on).await
     }
 }
 
@@ -96,10 +90,25 @@ impl Begin<'_> {
     }
 }
 
-/// The job that a request was answered.
-pub(super) fn answered(response: &[u8]) -> Result<i64, Error> {
-    let id = <[u8; 8]>::try_from(response).map(i64::from_be_bytes);
-    id.map_err(|_| Error::Internal("the answer of an import is no job id".to_owned()))
+/// The job that a request was answered before, as it is now.
+pub(super) async fn answered(
+    key: Option<&RequestKey>,
+    now: Timestamp,
+    on: &mut Connection<'_>,
+) -> Result<Option<Job>, Failure> {
+    let Some(key) = key else { return Ok(None) };
+    let Claim::Answered(response) = claim(key, now, on).await? else { return Ok(None) };
+    let id = <[u8; 8]>::try_from(response.as_slice()).map(i64::from_be_bytes);
+    let id = id.map_err(|_| Error::Internal("the answer of an import is no job id".to_owned()))?;
+    find(id, on).await.map(Some)
+}
+
+/// Answers a request with a job, also when it comes again.
+pub(super) async fn answer(key: Option<&RequestKey>, job: Job, on: &mut Connection<'_>) -> Result<Job, Failure> {
+    if let Some(key) = key {
+        record(key, job.id.to_be_bytes().to_vec(), on).await?;
+    }
+    Ok(job)
 }
 
 pub(super) async fn refuse_used_catalogue(on: &mut Connection<'_>) -> Result<(), Failure> {

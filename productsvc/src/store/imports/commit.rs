@@ -3,20 +3,17 @@
 use jiff::Timestamp;
 
 use crate::error::Error;
-use crate::import::{GoodRow, Job, State};
+use crate::import::{GoodRow, Job, PIECE, State};
 use crate::store::books;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
-use crate::store::imports::begin::{answered, refuse_used_catalogue};
+use crate::store::imports::begin::{answer, answered, refuse_used_catalogue};
 use crate::store::imports::marks::{advance, count, find};
 use crate::store::imports::pieces::{close, insert_refused, load, take};
 use crate::store::imports::staging::StagedRow;
 use crate::store::imports::{JobRow, Lease, columns};
-use crate::store::requests::{Claim, RequestKey, claim, record};
+use crate::store::requests::RequestKey;
 use crate::version::Author;
-
-/// Rows that are applied in one transaction, as of those that come in.
-const PIECE: i64 = 500;
 
 /// Begins to apply a dry run that is ready, once for its request.
 pub(in crate::store) struct BeginCommit<'a> {
@@ -42,10 +39,8 @@ impl Work for BeginCommit<'_> {
 
         // As every piece does: the catalogue first, then the job.
         books::open(self.now, on).await?;
-        if let Some(key) = self.key
-            && let Claim::Answered(response) = claim(key, self.now, on).await?
-        {
-            return find(answered(&response)?, on).await;
+        if let Some(job) = answered(self.key, self.now, on).await? {
+            return Ok(job);
         }
         let job = find(self.id, on).await?;
         if job.state == State::Ready && job.only_if_new {
@@ -57,10 +52,7 @@ impl Work for BeginCommit<'_> {
             begin.bind(&author.name).bind(&author.call_id).fetch_optional(c).await?
         });
         let row = row.ok_or(Error::ImportState { id: self.id, state: job.state })?;
-        if let Some(key) = self.key {
-            record(key, row.id.to_be_bytes().to_vec(), on).await?;
-        }
-        Ok(row.into())
+        answer(self.key, row.into(), on).await
     }
 }
 
@@ -85,7 +77,7 @@ impl Work for CommitPiece<'_> {
         close(job.id, ledger, *now, on).await?;
         self.forget_rows(mark, on).await?;
         insert_refused(job.id, &refused, on).await?;
-        match (rows.len() as i64) < PIECE {
+        match rows.len() < PIECE {
             true => count(job.id, added, State::Done, Some(now.as_microsecond()), on).await,
             false => count(job.id, added, State::Committing, None, on).await,
         }
@@ -101,7 +93,7 @@ impl CommitPiece<'_> {
             LIMIT $3";
 
         let rows: Vec<StagedRow> = on_either!(on, |c| {
-            sqlx::query_as(NEXT).bind(self.job.id).bind(self.job.mark).bind(PIECE).fetch_all(c).await?
+            sqlx::query_as(NEXT).bind(self.job.id).bind(self.job.mark).bind(PIECE as i64).fetch_all(c).await?
         });
         rows.into_iter().map(GoodRow::try_from).collect()
     }

@@ -10,10 +10,10 @@ use crate::product::Product;
 use crate::store::books;
 use crate::store::connection::{Connection, Work, on_either};
 use crate::store::failure::Failure;
-use crate::store::imports::begin::answered;
+use crate::store::imports::begin::{answer, answered};
 use crate::store::imports::marks::{Added, advance, count, find};
 use crate::store::imports::{JobRow, Lease, columns};
-use crate::store::requests::{Claim, RequestKey, claim, record};
+use crate::store::requests::RequestKey;
 use crate::store::rows::{ProductRow, slices};
 use crate::version::{Author, Kind};
 
@@ -40,10 +40,8 @@ impl Work for BeginUndo<'_> {
 
         // With the catalogue nobody forgets changes meanwhile.
         books::open(self.now, on).await?;
-        if let Some(key) = self.key
-            && let Claim::Answered(response) = claim(key, self.now, on).await?
-        {
-            return find(answered(&response)?, on).await;
+        if let Some(job) = answered(self.key, self.now, on).await? {
+            return Ok(job);
         }
         let job = find(self.id, on).await?;
         if matches!(job.state, State::Done | State::Cancelled) {
@@ -55,10 +53,7 @@ impl Work for BeginUndo<'_> {
             begin.bind(&self.author.name).bind(&self.author.call_id).fetch_optional(c).await?
         });
         let row = row.ok_or(Error::ImportState { id: self.id, state: job.state })?;
-        if let Some(key) = self.key {
-            record(key, row.id.to_be_bytes().to_vec(), on).await?;
-        }
-        Ok(row.into())
+        answer(self.key, row.into(), on).await
     }
 }
 

@@ -45,9 +45,7 @@ impl ProductStore {
     pub async fn move_index(&self, state: &State, to: State, deadline: Instant) -> Result<bool, Error> {
         self.database.write(&Move { state, to }, deadline).await
     }
-}
 
-impl ProductStore {
     /// Lets the index come nearer before more is imported: what it lacks is searched in
     /// the memory of every product service. While there is no index at all nobody waits,
     /// and all of it is built when the import is done.
@@ -57,7 +55,7 @@ impl ProductStore {
             if state.last_sequence - state.indexed_sequence < MOST_WAITING {
                 return Ok(());
             }
-            if self.database.read(&IsEmpty, deadline).await? {
+            if self.is_index_empty(deadline).await? {
                 self.move_index(&state, state.unbuilt(), deadline).await?;
                 return Ok(());
             }
@@ -67,9 +65,7 @@ impl ProductStore {
             tokio::time::sleep(LOOK_PERIOD).await;
         }
     }
-}
 
-impl ProductStore {
     /// Whether nothing is in the index yet.
     pub async fn is_index_empty(&self, deadline: Instant) -> Result<bool, Error> {
         self.database.read(&IsEmpty, deadline).await

@@ -63,14 +63,17 @@ impl Kept {
         }
     }
 
-    /// Takes the place for building, empty; none when another process builds.
+    /// Takes the place for building, empty; none when another process builds, or has built.
     pub(super) fn take(&self) -> anyhow::Result<Option<File>> {
         std::fs::create_dir_all(&self.folder)?;
         let lock = File::create(self.folder.join("lock"))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(None);
         }
-        for left in ["products.db", "products.db-wal", "products.db-shm", "built"] {
+        if self.built().is_some() {
+            return Ok(None);
+        }
+        for left in ["products.db", "products.db-wal", "products.db-shm"] {
             drop(std::fs::remove_file(self.folder.join(left)));
         }
         drop(std::fs::remove_dir_all(self.folder.join("server")));

@@ -1,4 +1,4 @@
-//! Where the lake is: a folder, or a bucket that speaks S3.
+//! Object storage, for services that keep files elsewhere: a folder, or a bucket that speaks S3.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,32 +9,32 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 
-/// One request, at four megabits a second for the largest part.
+/// One request, at two megabits a second for 16 MiB.
 const TIMEOUT: &str = "90 seconds";
 
-/// The client's own retries are few: who reads the history waits for them.
+/// The client's own retries are few: who waits for them is told of the failure.
 const RETRIES: usize = 2;
 
 /// The objects, and what their names begin with.
-pub(super) type Place = (Arc<dyn ObjectStore>, Path);
+pub type Place = (Arc<dyn ObjectStore>, Path);
 
-/// Parses `file:///folder`, a plain path, or `s3://bucket/prefix`; what else S3 asks
-/// for is in its usual variables. Nothing is asked of the network yet.
-pub(super) fn open(url: &str) -> anyhow::Result<Place> {
+/// Opens `file:///folder`, a plain path, or `s3://bucket/prefix`; what else S3 asks for is
+/// in its usual variables. A folder is made when missing; of the network nothing is asked yet.
+pub fn open(url: &str) -> anyhow::Result<Place> {
     match url.split_once("://") {
         Some(("file", folder)) if folder.starts_with('/') => folder_at(folder),
-        Some(("file", _)) => bail!("the folder must be given from the root on, as in file:///data/lake"),
+        Some(("file", _)) => bail!("the folder must be given from the root on, as in file:///data/copies"),
         Some(("s3", place)) => bucket_at(place),
         Some(_) => bail!("it looks like s3://bucket/prefix, file:///folder or a path"),
         None => folder_at(url),
     }
-    .with_context(|| format!("could not use {url:?} as the lake"))
+    .with_context(|| format!("could not use {url:?} for objects"))
 }
 
 fn folder_at(folder: &str) -> anyhow::Result<Place> {
     ensure!(!folder.is_empty(), "it names no folder");
     std::fs::create_dir_all(folder)?;
-    // A version is removed from the database only when it is on disk here.
+    // What is stored is on disk before that is said.
     let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
     Ok((Arc::new(store), Path::default()))
 }
