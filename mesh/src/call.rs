@@ -113,6 +113,22 @@ impl Call {
         self
     }
 
+    /// The same request, without a deadline: for an answer that goes on for as long as somebody reads it.
+    #[must_use]
+    pub fn endless(&self) -> Self {
+        let call = Self(Arc::new(Parts {
+            request_id: self.0.request_id.clone(),
+            trace: self.trace().clone(),
+            arrived: self.0.arrived,
+            caller: OnceLock::new(),
+            deadline: OnceLock::new(),
+            permit: OnceLock::new(),
+            values: Values::default(),
+        }));
+        call.set_deadline(None);
+        call
+    }
+
     /// Says when the caller stops waiting; the first word counts.
     pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
         let _said_before = self.0.deadline.set(Deadline(deadline));
@@ -277,6 +293,16 @@ mod tests {
         assert_eq!(call.request_id().len(), 36);
         assert_eq!(call.caller(), "unknown");
         assert_eq!(call.deadline(), None);
+    }
+
+    #[test]
+    fn an_endless_call_is_the_same_request_without_its_deadline() {
+        let call = Call::begin(&HeaderMap::new()).within(Duration::from_secs(1));
+
+        let endless = call.endless().within(Duration::from_secs(1));
+
+        assert_eq!((endless.request_id(), endless.trace_id()), (call.request_id(), call.trace_id()));
+        assert_eq!(endless.deadline(), None);
     }
 
     #[test]

@@ -155,6 +155,11 @@ impl Channel {
         }))
     }
 
+    /// Where an instance is that is connected, of several the one with the least address; none when nobody is.
+    pub fn address(&self) -> Option<String> {
+        self.0.balancer.address()
+    }
+
     /// Makes calls go to `address` from now on, once a connection to it is open; waits for `most`.
     pub(crate) async fn go_to(&self, address: &str, most: Duration) -> bool {
         let balancer = &self.0.balancer;

@@ -10,7 +10,9 @@ pub(crate) mod stats;
 use std::sync::Arc;
 
 use mesh::{Channel, Mesh};
+use prost::Message;
 use proto::{
+    logs::log_service_client::LogServiceClient,
     products::{
         CreateProductRequest, DeleteProductRequest, GetProductRequest, ListProductsRequest, Product as Record,
         SearchProductsRequest, UpdateProductRequest, product_service_client::ProductServiceClient,
@@ -23,6 +25,7 @@ use crate::{
     backends::stats::Channels,
     error::{Backend, Failure},
     form::Posted,
+    grpcurl::{Command, Method},
     product::{Listing, Product},
     query::Search,
     refusal::Refused,
@@ -36,17 +39,44 @@ const PRODUCTS_PER_PAGE: i32 = 50;
 pub(crate) struct Backends {
     products: ProductServiceClient<Channel>,
     registry: RegistryServiceClient<Channel>,
+    logs: LogServiceClient<Channel>,
     channels: Arc<Channels>,
+    /// The channels again: clients do not give them back.
+    to: [Channel; 3],
 }
 
 impl Backends {
     /// Clients that find the services through the mesh.
     pub(crate) fn of(mesh: &Mesh) -> Backends {
+        let to = [
+            mesh.channel("productsvc", proto::products::DESCRIPTORS),
+            mesh.registry(),
+            mesh.channel("logsvc", proto::logs::DESCRIPTORS),
+        ];
+        let [products, registry, logs] = to.clone();
         Backends {
-            products: ProductServiceClient::new(mesh.channel("productsvc", proto::products::DESCRIPTORS)),
-            registry: RegistryServiceClient::new(mesh.registry()),
+            products: ProductServiceClient::new(products),
+            registry: RegistryServiceClient::new(registry),
+            logs: LogServiceClient::new(logs),
             channels: Arc::new(Channels::of(mesh)),
+            to,
         }
+    }
+
+    /// The channel to a backend.
+    pub(crate) fn channel(&self, backend: Backend) -> &Channel {
+        let [products, registry, logs] = &self.to;
+        match backend {
+            Backend::Catalogue => products,
+            Backend::Registry => registry,
+            Backend::Logs => logs,
+        }
+    }
+
+    /// How grpcurl asks the same; nothing while nobody is there to be asked.
+    pub(crate) fn command(&self, backend: Backend, method: Method, request: &impl Message) -> Option<Command> {
+        let address = self.channel(backend).address()?;
+        Some(Command::new(&address, method, request))
     }
 
     /// A page of products, newest first; an empty token asks for the first.

@@ -20,6 +20,8 @@ pub(crate) enum Backend {
     Catalogue,
     /// The registry.
     Registry,
+    /// logsvc.
+    Logs,
 }
 
 impl fmt::Display for Backend {
@@ -27,6 +29,7 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Backend::Catalogue => "product catalogue",
             Backend::Registry => "registry",
+            Backend::Logs => "log service",
         })
     }
 }

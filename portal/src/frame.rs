@@ -2,7 +2,14 @@
 
 use serde::Deserialize;
 
-use crate::{pages::assets, visit::Visit};
+use crate::{
+    form,
+    grpcurl::Command,
+    pages::assets,
+    query::records_link,
+    time::{Moment, Zone},
+    visit::Visit,
+};
 
 /// The entries of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +17,10 @@ pub(crate) enum Nav {
     Home,
     Add,
     Search,
+    Categories,
+    Import,
     Services,
+    Logs,
     /// A page that the navigation does not name.
     Elsewhere,
 }
@@ -30,6 +40,11 @@ pub(crate) enum Notice {
     Changed,
     Deleted,
     Gone,
+    Undeleted,
+    Restored,
+    Recategorised,
+    Several,
+    Zone,
     /// Anything else that an address may say.
     #[serde(other)]
     Unknown,
@@ -42,9 +57,29 @@ impl Notice {
             Notice::Changed => Some("The changes were saved."),
             Notice::Deleted => Some("The product was deleted."),
             Notice::Gone => Some("That product had been deleted already."),
+            Notice::Undeleted => Some("The product is back."),
+            Notice::Restored => Some("The product says again what it said then."),
+            Notice::Recategorised => Some("The products are in their new category."),
+            Notice::Several => Some("The products were deleted. They are in the trash."),
+            Notice::Zone => Some("Times are shown in the zone that you chose."),
             Notice::Unknown => None,
         }
     }
+}
+
+/// A notice as a page shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) text: &'static str,
+    /// The product that one click brings back.
+    pub(crate) undo: Option<Undo>,
+}
+
+/// How a deletion is undone.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Undo {
+    pub(crate) id: i64,
+    pub(crate) request_id: String,
 }
 
 /// What stands around a page.
@@ -52,28 +87,78 @@ impl Notice {
 pub(crate) struct Frame {
     pub(crate) title: String,
     pub(crate) request_id: String,
-    pub(crate) notice: Option<&'static str>,
+    pub(crate) notice: Option<Told>,
+    /// What the page asked, to be asked by hand.
+    pub(crate) commands: Vec<Command>,
+    zone: Zone,
     here: Nav,
 }
 
 impl Frame {
     pub(crate) fn new(visit: &Visit, here: Nav, title: impl Into<String>) -> Frame {
-        Frame { title: title.into(), request_id: visit.request_id.clone(), notice: None, here }
+        Frame {
+            title: title.into(),
+            request_id: visit.request_id.clone(),
+            notice: None,
+            commands: Vec::new(),
+            zone: visit.zone.clone(),
+            here,
+        }
     }
 
     /// Says what the step before did.
     pub(crate) fn with_notice(self, notice: Option<Notice>) -> Frame {
-        Frame { notice: notice.and_then(Notice::text), ..self }
+        let told = notice.and_then(Notice::text).map(|text| Told { text, undo: None });
+        Frame { notice: told, ..self }
     }
 
-    pub(crate) fn navigation(&self) -> [Entry; 4] {
+    /// Offers to bring back what was deleted.
+    pub(crate) fn with_undo(mut self, id: Option<i64>) -> Frame {
+        if let (Some(told), Some(id)) = (&mut self.notice, id) {
+            told.undo = Some(Undo { id, request_id: form::fresh() });
+        }
+        self
+    }
+
+    /// Shows how to ask the same by hand; nothing when nobody is there to be asked.
+    pub(crate) fn with_command(mut self, command: Option<Command>) -> Frame {
+        self.commands.extend(command);
+        self
+    }
+
+    pub(crate) fn navigation(&self) -> [Entry; 7] {
         let entry = |nav, label, href| Entry { label, href, here: self.here == nav };
         [
             entry(Nav::Home, "Home", "/"),
             entry(Nav::Add, "Add Product", "/products/new"),
             entry(Nav::Search, "Search Product", "/search"),
+            entry(Nav::Categories, "Categories", "/categories"),
+            entry(Nav::Import, "Import", "/imports"),
             entry(Nav::Services, "Services", "/services"),
+            entry(Nav::Logs, "Logs", "/logs"),
         ]
+    }
+
+    /// Where all that was logged during this request is.
+    pub(crate) fn records_link(&self) -> String {
+        records_link(&self.request_id)
+    }
+
+    /// The name of the zone that times are shown in.
+    pub(crate) fn zone(&self) -> &str {
+        self.zone.name()
+    }
+
+    pub(crate) fn day(&self, moment: &Moment) -> String {
+        self.zone.day(*moment)
+    }
+
+    pub(crate) fn exact(&self, moment: &Moment) -> String {
+        self.zone.exact(*moment)
+    }
+
+    pub(crate) fn clock(&self, moment: &Moment) -> String {
+        self.zone.clock(*moment)
     }
 
     pub(crate) fn style(&self) -> &'static str {
@@ -81,6 +166,6 @@ impl Frame {
     }
 
     pub(crate) fn icon(&self) -> &'static str {
-        assets::ICON.link()
+        &assets::INLINE_ICON
     }
 }

@@ -16,11 +16,17 @@ mod host;
 mod upload;
 mod visit;
 
+mod changes;
+mod cookie;
+mod kept;
+mod live;
+
 mod backends;
 mod error;
 mod refusal;
 
 mod frame;
+mod grpcurl;
 mod query;
 mod time;
 
@@ -39,7 +45,7 @@ mod pages;
 use mesh::{App, Services, Sign};
 
 pub use crate::config::Config;
-use crate::{backends::Backends, edge::Edge, host::Names};
+use crate::{backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site};
 
 /// Builds the portal out of its settings and starts it.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
@@ -50,7 +56,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let edge = Edge::bind(config.http_listen).await?;
 
     // What we are.
-    let site = pages::site(backends, Names::of(config.http_listen), app.pages());
+    let changes = Changes::unknown();
+    let followed = backends.channel(Backend::Catalogue).clone();
+    let site = Site { backends, changes: changes.clone(), stop: app.stopping() };
+    let site = pages::site(site, Names::of(config.http_listen), app.pages());
 
     // What we offer: the face that every process has, and nothing of our own beside it.
     let services = Services::behind(app.inbound());
@@ -61,6 +70,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .link("http", edge.link(config.mesh.advertise.map(|address| address.ip())))
         .requires("productsvc");
     app.serve(door, services).await?;
+    app.spawn("changes", |stop| changes.follow(followed, stop));
     app.spawn("http edge", |stop| edge.serve(site, stop));
     app.register(&mesh, sign)
 }

@@ -17,27 +17,48 @@ mod show;
 use askama::Template;
 use axum::{
     Router,
-    middleware::from_fn,
+    extract::FromRef,
+    middleware::{from_fn, from_fn_with_state},
     response::{Html, IntoResponse as _, Redirect, Response},
     routing::get,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
+use tokio_util::sync::CancellationToken;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 
-use crate::{backends::Backends, csrf, error::Failure, host, host::Names, upload, visit};
+use crate::{
+    backends::Backends,
+    changes::Changes,
+    csrf,
+    error::Failure,
+    host,
+    host::Names,
+    kept::{self, Seen},
+    live::Live,
+    product::Product,
+    upload, visit,
+};
 
 /// Seconds after which a visitor, or the page by itself, may ask again.
 pub(crate) const RETRY_SECONDS: u8 = 5;
 
+/// What pages ask for.
+#[derive(Debug, Clone, FromRef)]
+pub(crate) struct Site {
+    pub(crate) backends: Backends,
+    pub(crate) changes: Changes,
+    /// Ends the pages that go on.
+    pub(crate) stop: CancellationToken,
+}
+
 /// All pages, behind what every request gets.
-pub(crate) fn site(backends: Backends, names: Names, traces: mesh::Pages) -> Router {
+pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
     Router::new()
-        .route("/", get(home::show))
+        .merge(of_the_catalogue(&site))
         .route("/products", get(async || Redirect::to("/")).post(add::save))
         .route("/products/new", get(add::show))
-        .route("/products/{id}", get(show::show))
         .route("/products/{id}/edit", get(edit::show).post(edit::save))
         .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
-        .route("/search", get(search::show))
         .route("/services", get(services::show))
         .route("/services/{service}/{instance}", get(instance::show))
         .route("/metrics", get(metrics::show))
@@ -52,7 +73,24 @@ pub(crate) fn site(backends: Backends, names: Names, traces: mesh::Pages) -> Rou
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(move |request, next| visit::receive(traces.clone(), request, next)))
-        .with_state(backends)
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_compressed))
+        .with_state(site)
+}
+
+/// Pages that show nothing but the catalogue, so that browsers may keep them until it changes.
+fn of_the_catalogue(site: &Site) -> Router<Site> {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/products/{id}", get(show::show))
+        .route("/search", get(search::show))
+        .route_layer(from_fn_with_state(site.changes.clone(), kept::validate))
+}
+
+/// Whether an answer is worth compressing: not one that would then wait in a buffer, and no picture.
+fn is_compressed(_: StatusCode, _: Version, headers: &HeaderMap, extensions: &Extensions) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    extensions.get::<Live>().is_none()
+        && (media_type.starts_with("text/") || media_type.starts_with("application/json"))
 }
 
 /// Renders a page.
@@ -72,6 +110,14 @@ fn page(status: StatusCode, template: &impl Template) -> Response {
 /// Sends a browser on after a form was applied, so that reloading does not send it again.
 fn see_other(to: &str) -> Response {
     Redirect::to(to).into_response()
+}
+
+/// The same after a change of the catalogue: the page that follows shows it.
+async fn see_changed(to: &str, changes: &Changes, product: &Product) -> Response {
+    let seen = changes.seen(product.id, product.version).await.map_or(Seen::Unknown, Seen::Change);
+    let mut response = see_other(to);
+    seen.tell(&mut response);
+    response
 }
 
 /// Reads a product's id in an address; what is no id is no product.
@@ -99,7 +145,9 @@ mod tests {
         let mut answer = None;
         let nobody = ["127.0.0.1:1".to_owned()];
         mesh::client(&nobody, async |mesh| {
-            let response = site(Backends::of(&mesh), Names::Local, mesh::Pages::default()).oneshot(request).await?;
+            let pages =
+                Site { backends: Backends::of(&mesh), changes: Changes::unknown(), stop: CancellationToken::new() };
+            let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
             answer = Some(Answer { status: parts.status.as_u16(), headers: parts.headers, text });

@@ -86,6 +86,13 @@ pub(crate) fn instance_link(service: &str, instance: &str) -> String {
     link
 }
 
+/// Where all that was logged during a request is.
+pub(crate) fn records_link(request_id: &str) -> String {
+    let mut link = "/logs/requests/".to_owned();
+    encode(request_id, &mut link);
+    link
+}
+
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encode(value: &str, into: &mut String) {
     for byte in value.bytes() {

@@ -1,8 +1,60 @@
-//! Points in time as people read them: in UTC, and said so.
+//! Points in time as people read them: in the zone that they chose, or in UTC.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
+
+/// The zone that a visitor reads times in. A page says which, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Zone(TimeZone);
+
+impl Zone {
+    pub(crate) const UTC: Zone = Zone(TimeZone::UTC);
+
+    /// Finds a zone by its name, such as America/Chicago.
+    pub(crate) fn named(name: &str) -> Option<Zone> {
+        let zone = TimeZone::get(name).ok()?;
+        zone.iana_name().is_some().then_some(Zone(zone))
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// The names of all zones that can be chosen.
+    pub(crate) fn names() -> Vec<String> {
+        let names = jiff::tz::db().available().map(|name| name.as_str().to_owned());
+        // What has no slash is an abbreviation or an old name, but for the one that all share.
+        let mut names: Vec<String> = names.filter(|name| name.contains('/') && !name.starts_with("Etc/")).collect();
+        names.insert(0, "UTC".into());
+        names
+    }
+
+    /// With the day: 23 Nov 2026, 14:05.
+    pub(crate) fn day(&self, moment: Moment) -> String {
+        self.write(moment, "%-d %b %Y, %H:%M")
+    }
+
+    /// With the day and seconds, for one of many: 23 Nov, 14:05:09.
+    pub(crate) fn exact(&self, moment: Moment) -> String {
+        self.write(moment, "%-d %b, %H:%M:%S")
+    }
+
+    /// With milliseconds, without the day: 14:05:09.123.
+    pub(crate) fn fine(&self, moment: Moment) -> String {
+        self.write(moment, "%H:%M:%S%.3f")
+    }
+
+    /// With seconds, without the day: 14:05:09.
+    pub(crate) fn clock(&self, moment: Moment) -> String {
+        self.write(moment, "%H:%M:%S")
+    }
+
+    fn write(&self, moment: Moment, format: &str) -> String {
+        moment.0.to_zoned(self.0.clone()).strftime(format).to_string()
+    }
+}
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,16 +76,6 @@ impl Moment {
         self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// With seconds, without the day: 14:05:09 UTC.
-    pub(crate) fn clock(self) -> String {
-        self.0.strftime("%H:%M:%S UTC").to_string()
-    }
-
-    /// With the day and seconds, for one of many: 23 Nov, 14:05:09 UTC.
-    pub(crate) fn exact(self) -> String {
-        self.0.strftime("%-d %b, %H:%M:%S UTC").to_string()
-    }
-
     /// How long ago it was, seen from `now`: "12 s ago".
     pub(crate) fn age(self, now: Moment) -> String {
         let seconds = now.0.as_second() - self.0.as_second();
@@ -46,13 +88,6 @@ impl Moment {
             86_400..172_800 => "1 day ago".into(),
             _ => format!("{} days ago", seconds / 86_400),
         }
-    }
-}
-
-impl fmt::Display for Moment {
-    /// 23 Nov 2026, 14:05 UTC
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.strftime("%-d %b %Y, %H:%M UTC").fmt(f)
     }
 }
 
@@ -74,13 +109,26 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_read_in_utc() {
+    fn a_moment_is_read_in_the_zone_that_was_chosen() {
         let moment = at(1_795_442_709);
-        assert_eq!(moment.to_string(), "23 Nov 2026, 14:05 UTC");
+        assert_eq!(Zone::UTC.day(moment), "23 Nov 2026, 14:05");
         assert_eq!(moment.iso(), "2026-11-23T14:05:09Z");
-        assert_eq!(moment.clock(), "14:05:09 UTC");
-        assert_eq!(moment.exact(), "23 Nov, 14:05:09 UTC");
-        assert_eq!(at(0).to_string(), "1 Jan 1970, 00:00 UTC");
+        assert_eq!(Zone::UTC.clock(moment), "14:05:09");
+        assert_eq!(Zone::UTC.fine(moment), "14:05:09.123");
+        assert_eq!(Zone::UTC.exact(moment), "23 Nov, 14:05:09");
+        assert_eq!(Zone::UTC.day(at(0)), "1 Jan 1970, 00:00");
+        let chicago = Zone::named("America/Chicago").unwrap();
+        assert_eq!((chicago.day(moment).as_str(), chicago.name()), ("23 Nov 2026, 08:05", "America/Chicago"));
+    }
+
+    #[test]
+    fn only_known_zones_can_be_chosen() {
+        assert_eq!(Zone::named("Middle/Earth"), None);
+        assert_eq!(Zone::named("../../etc/passwd"), None);
+        assert_eq!(Zone::UTC.name(), "UTC");
+        let names = Zone::names();
+        assert!(names.len() > 300 && names.iter().any(|name| name == "Europe/Berlin"), "{}", names.len());
+        assert!(names.iter().all(|name| name == "UTC" || Zone::named(name).is_some()));
     }
 
     #[test]

@@ -16,11 +16,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use mesh::{Call, Pages};
 use tracing::{debug, error, warn};
 
-use crate::{error::Failure, pages};
+use crate::{cookie::Cookie, error::Failure, pages, time::Zone};
 
 /// How long a page waits for the services behind it, all calls together.
 const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const INTERNAL: [HeaderName; 2] = [HeaderName::from_static("x-rundoo-caller"), HeaderName::from_static("grpc-timeout")];
 
 /// Nothing but our own stylesheet and pictures; no script from anywhere, no frame around us.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 
 const GUARDS: [(HeaderName, &str); 5] = [
@@ -47,14 +47,31 @@ const GUARDS: [(HeaderName, &str); 5] = [
 pub(crate) struct Visit {
     /// What people quote when they ask about a failure.
     pub(crate) request_id: String,
+    /// In which zone the visitor reads times.
+    pub(crate) zone: Zone,
+}
+
+impl Visit {
+    fn read(headers: &HeaderMap) -> Visit {
+        let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let zone = Cookie::Zone.read(headers).and_then(Zone::named);
+        Visit { request_id: request_id.unwrap_or_default().to_owned(), zone: zone.unwrap_or(Zone::UTC) }
+    }
+}
+
+#[cfg(test)]
+impl Visit {
+    /// A visit of somebody who reads times in UTC.
+    pub(crate) fn test(request_id: &str) -> Visit {
+        Visit { request_id: request_id.to_owned(), zone: Zone::UTC }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Visit, Infallible> {
-        let request_id = parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        Ok(Visit { request_id: request_id.unwrap_or_default().to_owned() })
+        Ok(Visit::read(&parts.headers))
     }
 }
 
@@ -67,7 +84,7 @@ pub(crate) async fn receive(traces: Pages, mut request: Request, next: Next) -> 
     let call = Call::begin(request.headers()).within(BACKEND_DEADLINE);
     let id = HeaderValue::from_str(call.request_id()).expect("a call's request id is plain ASCII");
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let visit = Visit { request_id: call.request_id().to_owned() };
+    let visit = Visit::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 
     call.clone()

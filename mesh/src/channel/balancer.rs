@@ -194,6 +194,11 @@ impl Balancer {
         }
     }
 
+    /// The least of the addresses with an open connection.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.open().iter().map(|open| open.endpoint().address()).min().map(str::to_owned)
+    }
+
     /// The instances, as `GetStats` tells them.
     pub(crate) fn peers(&self) -> Vec<Peer> {
         self.set().endpoints.iter().map(|endpoint| endpoint.peer()).collect()

@@ -67,7 +67,7 @@ mod tests {
             Posted { name: "\"><script>alert(1)</script>".into(), sku: "'; DROP TABLE".into(), ..Posted::default() };
         let fields = vec![("name".to_owned(), "holds <control> characters".to_owned())];
         let form = ProductForm::refused(posted, Refused::Fields(fields)).unwrap();
-        let frame = Frame::new(&Visit { request_id: "test".into() }, Nav::Add, "Add product");
+        let frame = Frame::new(&Visit::test("test"), Nav::Add, "Add product");
 
         let html = Add { frame, form }.render().unwrap();
 
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_taken_sku_links_to_its_holder() {
         let form = ProductForm::refused(Posted::default(), Refused::SkuTaken(Some(12))).unwrap();
-        let frame = Frame::new(&Visit { request_id: "test".into() }, Nav::Add, "Add product");
+        let frame = Frame::new(&Visit::test("test"), Nav::Add, "Add product");
 
         let html = Add { frame, form }.render().unwrap();
 

@@ -17,13 +17,24 @@ pub(crate) struct Asset {
     link: String,
 }
 
-/// The one stylesheet.
-pub(crate) static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")));
+/// The one stylesheet: later parts refine earlier ones.
+pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    let parts = concat!(
+        include_str!("../../assets/style/base.css"),
+        include_str!("../../assets/style/controls.css"),
+        include_str!("../../assets/style/content.css"),
+        include_str!("../../assets/style/lists.css"),
+        include_str!("../../assets/style/narrow.css"),
+    );
+    Asset::new("/style.css", "text/css; charset=utf-8", parts)
+});
 
 /// The mark of Rundoo: three boards on a stack.
 pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("/favicon.svg", "image/svg+xml", include_str!("../../assets/favicon.svg")));
+
+/// The mark inside of a page.
+pub(crate) static INLINE_ICON: LazyLock<String> = LazyLock::new(|| ICON.inline());
 
 pub(crate) async fn style(RawQuery(query): RawQuery) -> Response {
     STYLE.answer(query.as_deref())
@@ -47,6 +58,20 @@ impl Asset {
     /// Where this very content is.
     pub(crate) fn link(&self) -> &str {
         &self.link
+    }
+
+    /// The content itself as an address, which costs no request.
+    pub(crate) fn inline(&self) -> String {
+        let mut link = format!("data:{},", self.media_type);
+        for letter in self.content.trim_end().chars() {
+            match letter {
+                '%' | '"' | '#' | '<' | '>' | ' ' => {
+                    write!(link, "%{:02X}", u32::from(letter)).expect("a string takes everything");
+                }
+                letter => link.push(letter),
+            }
+        }
+        link
     }
 
     fn answer(&self, query: Option<&str>) -> Response {

@@ -61,7 +61,7 @@ mod tests {
     fn shown(products: Vec<Product>, older: &str) -> String {
         let listing = Listing { products, newer: String::new(), older: older.into() };
         let home = Home {
-            frame: Frame::new(&Visit { request_id: HOSTILE.into() }, Nav::Home, HOSTILE),
+            frame: Frame::new(&Visit::test(HOSTILE), Nav::Home, HOSTILE),
             pager: listing.pager(|token| link("/", &[("page", token)])),
             listing,
             caption: "Products, newest first",

@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn page(census: Census, events: Vec<Event>) -> Services {
-        let frame = Frame::new(&Visit { request_id: "test".into() }, Nav::Services, "Services");
+        let frame = Frame::new(&Visit::test("test"), Nav::Services, "Services");
         let now = Moment::read(at(1_090)).unwrap();
         Services::new(frame, census, History { events, ..History::default() }, now)
     }

@@ -34,7 +34,7 @@ fn watcher(caller: &str, acknowledges: bool, applied_revision: u64, sent_revisio
 }
 
 fn shown(portrait: Option<Portrait>, history: History) -> String {
-    let frame = Frame::new(&Visit { request_id: "test".into() }, Nav::Elsewhere, "productsvc/3f2a");
+    let frame = Frame::new(&Visit::test("test"), Nav::Elsewhere, "productsvc/3f2a");
     Page::new(frame, ("productsvc".into(), "3f2a".into()), portrait, history).render().unwrap()
 }
 
@@ -126,7 +126,7 @@ fn what_others_registered_is_shown_as_text() {
     let audience = Audience { watchers: vec![watcher(HOSTILE, true, 0, 0)], ..Audience::default() };
 
     let portrait = Portrait::new(Some(evil), &history, audience);
-    let frame = Frame::new(&Visit { request_id: HOSTILE.into() }, Nav::Elsewhere, HOSTILE);
+    let frame = Frame::new(&Visit::test(HOSTILE), Nav::Elsewhere, HOSTILE);
     let html = Page::new(frame, (HOSTILE.into(), HOSTILE.into()), portrait, history).render().unwrap();
 
     assert!(!html.contains("<script") && !html.contains("\"onfocus") && !html.contains("javascript:"), "{html}");
