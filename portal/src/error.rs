@@ -47,6 +47,8 @@ pub(crate) enum Silence {
     NoDatabase,
     /// It has no room to write to.
     DiskFull,
+    /// It cannot reach the data lake, where old versions are.
+    NoLake,
 }
 
 /// Why a page cannot be shown.
@@ -58,6 +60,10 @@ pub(crate) enum Failure {
     NoSuchPage,
     #[error("no such product")]
     NoSuchProduct,
+    #[error("no such version")]
+    NoSuchVersion,
+    #[error("no such category")]
+    NoSuchCategory,
     #[error("no such instance")]
     NoSuchInstance,
     #[error("the method is not allowed here")]
@@ -87,6 +93,7 @@ impl Failure {
         let silence = match (status.code(), reason.as_str()) {
             (_, "DATABASE_AWAY") => Silence::NoDatabase,
             (_, "DISK_FULL") => Silence::DiskFull,
+            (_, "LAKE_AWAY" | "LAKE_DAMAGED" | "NO_LAKE") => Silence::NoLake,
             (_, "DATABASE_BUSY") | (Code::ResourceExhausted, _) => Silence::Busy,
             (Code::DeadlineExceeded, _) => Silence::Slow,
             // No service of ours answers UNKNOWN or CANCELLED; a broken connection does.
@@ -95,6 +102,8 @@ impl Failure {
             // All that an address may say of an instance is its name.
             (Code::InvalidArgument, _) if backend == Backend::Registry => return Failure::NoSuchInstance,
             (Code::InvalidArgument, _) => return Failure::BadRequest(sentence(status.message())),
+            (Code::NotFound, "VERSION_NOT_FOUND") => return Failure::NoSuchVersion,
+            (Code::NotFound, "CATEGORY_NOT_FOUND") => return Failure::NoSuchCategory,
             (Code::NotFound, _) if backend == Backend::Catalogue => return Failure::NoSuchProduct,
             (code, _) => {
                 let message = status.message();
@@ -108,7 +117,11 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Failure::Unanswered { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Failure::NoSuchPage | Failure::NoSuchProduct | Failure::NoSuchInstance => StatusCode::NOT_FOUND,
+            Failure::NoSuchPage
+            | Failure::NoSuchProduct
+            | Failure::NoSuchVersion
+            | Failure::NoSuchCategory
+            | Failure::NoSuchInstance => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BadRequest(_) | Failure::StaleLink => StatusCode::BAD_REQUEST,
             Failure::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -123,9 +136,12 @@ impl Failure {
     pub(crate) fn headline(&self) -> String {
         match self {
             Failure::Unanswered { silence: Silence::DiskFull, backend, .. } => format!("The {backend}'s disk is full"),
+            Failure::Unanswered { silence: Silence::NoLake, .. } => "The archive of old versions is not there".into(),
             Failure::Unanswered { backend, .. } => format!("The {backend} is not answering right now"),
             Failure::NoSuchPage => "There is no such page".into(),
             Failure::NoSuchProduct => "There is no such product".into(),
+            Failure::NoSuchVersion => "There is no such version".into(),
+            Failure::NoSuchCategory => "There is no such category".into(),
             Failure::NoSuchInstance => "There is no such instance".into(),
             Failure::MethodNotAllowed => "This page cannot do that".into(),
             Failure::BadRequest(_) => "The portal does not understand this request".into(),
@@ -157,8 +173,20 @@ impl Failure {
             Failure::Unanswered { silence: Silence::DiskFull, backend, .. } => {
                 format!("The {backend} can save nothing until someone makes room. What was saved before is safe.")
             }
+            Failure::Unanswered { silence: Silence::NoLake, .. } => {
+                "Versions of earlier months are kept in a data lake, which this product service cannot read right now. \
+                 Nothing is lost, and all else works."
+                    .into()
+            }
             Failure::NoSuchPage => "The address may be mistyped, or the page has moved.".into(),
             Failure::NoSuchProduct => "It never was, or the address is mistyped. Search for it by name or SKU.".into(),
+            Failure::NoSuchVersion => {
+                "The product exists, but never was at this version. Its history has all of them.".into()
+            }
+            Failure::NoSuchCategory => {
+                "No product is in it or below it: a category is there while a product is. It may have been renamed."
+                    .into()
+            }
             Failure::NoSuchInstance => {
                 "The registry does not remember it: it forgets old history, and all of it when it starts again.".into()
             }

@@ -72,7 +72,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, title: impl Into<String>, text: impl Into<String>) -> Problem {
+    pub(crate) fn new(status: StatusCode, title: impl Into<String>, text: impl Into<String>) -> Problem {
         Problem { status, title: title.into(), text: text.into() }
     }
 
@@ -86,6 +86,13 @@ impl Problem {
             failure.text()
         );
         Problem::new(failure.status(), failure.headline(), text)
+    }
+
+    /// A deleted product cannot come back while another one has its SKU.
+    pub(crate) fn taken(holder: Option<i64>) -> Problem {
+        let whose = holder.map_or_else(|| "Another product".to_owned(), |id| format!("Product {id}"));
+        let text = format!("{whose} has its SKU by now. Change that one's SKU first, or leave this one deleted.");
+        Problem::new(StatusCode::CONFLICT, "It cannot come back as it was", text)
     }
 
     /// Someone else was faster.
@@ -126,6 +133,11 @@ impl ProductForm {
         }
     }
 
+    /// An empty one, but for its category.
+    pub(crate) fn within(category: String) -> ProductForm {
+        ProductForm::blank().filled([String::new(), category, String::new()])
+    }
+
     /// One that changes a product.
     pub(crate) fn of(product: &Product) -> ProductForm {
         let values = [&product.name, &product.category, &product.sku].map(Clone::clone);
@@ -155,7 +167,7 @@ impl ProductForm {
                 Ok(ProductForm { request_id, ..form })
             }
             Refused::Failed(failure) => Err(failure),
-            Refused::Stale | Refused::Deleted => {
+            Refused::Stale | Refused::Deleted | Refused::NotDeleted => {
                 Err(Failure::Internal("the product catalogue called a new product stale".into()))
             }
         }

@@ -106,6 +106,11 @@ impl Frame {
         }
     }
 
+    /// The same around a page of another title.
+    pub(crate) fn titled(self, title: String) -> Frame {
+        Frame { title, ..self }
+    }
+
     /// Says what the step before did.
     pub(crate) fn with_notice(self, notice: Option<Notice>) -> Frame {
         let told = notice.and_then(Notice::text).map(|text| Told { text, undo: None });

@@ -31,6 +31,7 @@ mod query;
 mod time;
 
 mod form;
+mod hit;
 mod product;
 
 mod condition;

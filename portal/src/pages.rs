@@ -4,15 +4,23 @@
 
 mod add;
 pub(crate) mod assets;
+mod bulk;
+mod categories;
 mod delete;
 mod edit;
 pub(crate) mod failure;
+mod history;
 mod home;
 mod instance;
 mod metrics;
+mod rename;
 mod search;
 mod services;
 mod show;
+mod times;
+mod trash;
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
@@ -20,9 +28,10 @@ use axum::{
     extract::FromRef,
     middleware::{from_fn, from_fn_with_state},
     response::{Html, IntoResponse as _, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
@@ -57,8 +66,13 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .merge(of_the_catalogue(&site))
         .route("/products", get(async || Redirect::to("/")).post(add::save))
         .route("/products/new", get(add::show))
+        .route("/products/bulk", get(bulk::ask).post(bulk::apply))
         .route("/products/{id}/edit", get(edit::show).post(edit::save))
         .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
+        .route("/products/{id}/undelete", post(show::undelete))
+        .route("/products/{id}/history/{version}", get(history::ask).post(history::restore))
+        .route("/categories/rename", get(rename::ask).post(rename::apply))
+        .route("/times", get(times::show).post(times::choose))
         .route("/services", get(services::show))
         .route("/services/{service}/{instance}", get(instance::show))
         .route("/metrics", get(metrics::show))
@@ -82,7 +96,10 @@ fn of_the_catalogue(site: &Site) -> Router<Site> {
     Router::new()
         .route("/", get(home::show))
         .route("/products/{id}", get(show::show))
+        .route("/products/{id}/history", get(history::show))
         .route("/search", get(search::show))
+        .route("/categories", get(categories::show))
+        .route("/trash", get(trash::show))
         .route_layer(from_fn_with_state(site.changes.clone(), kept::validate))
 }
 
@@ -118,6 +135,20 @@ async fn see_changed(to: &str, changes: &Changes, product: &Product) -> Response
     let mut response = see_other(to);
     seen.tell(&mut response);
     response
+}
+
+/// How long a form waits for what it only offers.
+const OFFER_DEADLINE: Duration = Duration::from_millis(500);
+
+/// The categories that a field offers while somebody types; none when they cannot be had at once.
+async fn offered(site: &Site) -> Vec<String> {
+    if site.changes.mark().is_none() {
+        return Vec::new();
+    }
+    match timeout(OFFER_DEADLINE, site.backends.top_categories(&site.changes)).await {
+        Ok(Ok(top)) => top.iter().map(|category| category.path.clone()).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
 /// Reads a product's id in an address; what is no id is no product.

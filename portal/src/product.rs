@@ -1,8 +1,8 @@
 //! A product as pages show it, and a page of a list of them.
 
-use proto::products::Product as Record;
+use proto::products::{ListProductsResponse, Product as Record};
 
-use crate::{query::link, time::Moment};
+use crate::{query, time::Moment};
 
 /// A product of the catalogue, deleted or not.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub(crate) struct Product {
     pub(crate) created: Option<Moment>,
     pub(crate) updated: Option<Moment>,
     pub(crate) deleted: Option<Moment>,
+    /// Until when it can be had back.
+    pub(crate) purge: Option<Moment>,
 }
 
 impl From<Record> for Product {
@@ -30,25 +32,72 @@ impl From<Record> for Product {
             created: Moment::read(record.create_time),
             updated: Moment::read(record.update_time),
             deleted: Moment::read(record.delete_time),
+            purge: Moment::read(record.purge_time),
         }
     }
 }
 
 impl Product {
+    /// One of which only this is known.
+    pub(crate) fn unknown(id: i64, etag: String) -> Product {
+        Product::from(Record { id, etag, name: format!("Product {id}"), ..Record::default() })
+    }
+
     /// Where its page is.
     pub(crate) fn link(&self) -> String {
         format!("/products/{}", self.id)
     }
 
     /// The levels of its category with their slashes: a line may break after each.
-    pub(crate) fn levels(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
         self.category.split_inclusive('/')
     }
 
     /// Where everything of its category is.
     pub(crate) fn category_link(&self) -> String {
-        link("/search", &[("q", &self.category), ("field", "category")])
+        query::category_link(&self.category)
     }
+
+    /// The path to its category, level by level: what each is called, and where its products are.
+    pub(crate) fn path(&self) -> Vec<(&str, String)> {
+        levels(&self.category)
+    }
+}
+
+/// The levels of a category from the top: what each is called, and where its products are.
+pub(crate) fn levels(category: &str) -> Vec<(&str, String)> {
+    let ends = category.match_indices('/').map(|(at, _)| at).chain([category.len()]);
+    let mut begin = 0;
+    ends.map(|end| {
+        let level = (&category[begin..end], query::category_link(&category[..end]));
+        begin = end + 1;
+        level
+    })
+    .collect()
+}
+
+/// How many there are: 285, or about 1.2 M.
+pub(crate) fn count(number: i64, is_exact: bool) -> String {
+    match (is_exact, number) {
+        (true, number) => grouped(number),
+        (false, ..1000) => format!("about {number}"),
+        (false, ..1_000_000) => format!("about {} k", number / 1000),
+        (false, ..10_000_000) => format!("about {:.1} M", number as f64 / 1e6),
+        (false, _) => format!("about {} M", number / 1_000_000),
+    }
+}
+
+/// A number with its thousands set apart: 1,234,567.
+pub(crate) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// A page of a list, with the tokens of the pages beside it; empty when there is none.
@@ -57,17 +106,25 @@ pub(crate) struct Listing {
     pub(crate) products: Vec<Product>,
     pub(crate) newer: String,
     pub(crate) older: String,
+    /// How many products all pages have, in words.
+    pub(crate) total: String,
+}
+
+impl From<ListProductsResponse> for Listing {
+    fn from(page: ListProductsResponse) -> Listing {
+        Listing {
+            products: page.products.into_iter().map(Product::from).collect(),
+            newer: page.previous_page_token,
+            older: page.next_page_token,
+            total: count(page.total_size, page.total_size_is_exact),
+        }
+    }
 }
 
 impl Listing {
-    pub(crate) fn new(records: Vec<Record>, newer: String, older: String) -> Listing {
-        Listing { products: records.into_iter().map(Product::from).collect(), newer, older }
-    }
-
     /// Links to the pages beside it, `address` being what makes a link of a token.
     pub(crate) fn pager(&self, address: impl Fn(&str) -> String) -> Pager {
-        let beside = |token: &str| (!token.is_empty()).then(|| address(token));
-        Pager { newer: beside(&self.newer), older: beside(&self.older), first: address("") }
+        Pager::new(&self.newer, &self.older, address)
     }
 }
 
@@ -80,8 +137,44 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
+    /// `address` makes a link of a token; an empty token is the first page, or none.
+    pub(crate) fn new(newer: &str, older: &str, address: impl Fn(&str) -> String) -> Pager {
+        let beside = |token: &str| (!token.is_empty()).then(|| address(token));
+        Pager { newer: beside(newer), older: beside(older), first: address("") }
+    }
+
     /// Whether there is any other page.
     pub(crate) fn is_needed(&self) -> bool {
         self.newer.is_some() || self.older.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_leads_to_each_of_its_levels() {
+        let levels = levels("Paint/Interior/Matt & Co");
+        let links: Vec<_> = levels.iter().map(|(name, link)| (*name, link.as_str())).collect();
+        assert_eq!(
+            links,
+            [
+                ("Paint", "/?category=Paint"),
+                ("Interior", "/?category=Paint%2FInterior"),
+                ("Matt & Co", "/?category=Paint%2FInterior%2FMatt%20%26%20Co"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_count_says_how_sure_it_is() {
+        assert_eq!(count(285, true), "285");
+        assert_eq!(count(1_234_567, true), "1,234,567");
+        assert_eq!(count(999, false), "about 999");
+        assert_eq!(count(82_300, false), "about 82 k");
+        assert_eq!(count(1_234_567, false), "about 1.2 M");
+        assert_eq!(count(12_345_678, false), "about 12 M");
+        assert_eq!(grouped(-1000), "-1,000");
     }
 }

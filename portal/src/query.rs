@@ -65,6 +65,120 @@ impl Search {
     }
 }
 
+/// In which order products are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sort {
+    column: Column,
+    descending: bool,
+}
+
+/// What products can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// In the order in which they were added.
+    Added,
+    Name,
+    Category,
+    Sku,
+    Updated,
+}
+
+impl Column {
+    pub(crate) const SHOWN: [Column; 4] = [Column::Name, Column::Category, Column::Sku, Column::Updated];
+
+    /// How the contract says it.
+    fn key(self) -> &'static str {
+        match self {
+            Column::Added => "id",
+            Column::Name => "name",
+            Column::Category => "category",
+            Column::Sku => "sku",
+            Column::Updated => "update_time",
+        }
+    }
+
+    /// How people say it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Column::Added => "Added",
+            Column::Name => "Name",
+            Column::Category => "Category",
+            Column::Sku => "SKU",
+            Column::Updated => "Updated",
+        }
+    }
+}
+
+impl Sort {
+    /// The newest first.
+    pub(crate) const NEWEST: Sort = Sort { column: Column::Added, descending: true };
+
+    /// Reads the `sort` of an address; anything unknown means the newest first.
+    pub(crate) fn read(text: &str) -> Sort {
+        let (key, descending) = text.strip_suffix(" desc").map_or((text, false), |key| (key, true));
+        let column = [Column::Added].into_iter().chain(Column::SHOWN).find(|column| column.key() == key);
+        column.map_or(Sort::NEWEST, |column| Sort { column, descending })
+    }
+
+    /// How an address and the contract say it; empty for the order that both begin with.
+    pub(crate) fn key(self) -> String {
+        match (self, self.descending) {
+            (Sort::NEWEST, _) => String::new(),
+            (_, true) => format!("{} desc", self.column.key()),
+            (_, false) => self.column.key().to_owned(),
+        }
+    }
+
+    /// What a click on the head of a column asks for: times begin with the latest, texts at A.
+    pub(crate) fn by(self, column: Column) -> Sort {
+        let first = column == Column::Updated;
+        Sort { column, descending: if self.column == column { !self.descending } else { first } }
+    }
+
+    /// How a column is sorted, as `aria-sort` says it; nothing when it is another one.
+    pub(crate) fn of(self, column: Column) -> Option<&'static str> {
+        let order = if self.descending { "descending" } else { "ascending" };
+        (self.column == column).then_some(order)
+    }
+
+    /// In words, as a caption says it.
+    pub(crate) fn words(self) -> &'static str {
+        match (self.column, self.descending) {
+            (Column::Added, true) => "newest first",
+            (Column::Added, false) => "oldest first",
+            (Column::Name, false) => "by name",
+            (Column::Name, true) => "by name, from Z to A",
+            (Column::Category, false) => "by category",
+            (Column::Category, true) => "by category, from Z to A",
+            (Column::Sku, false) => "by SKU",
+            (Column::Sku, true) => "by SKU, from Z to A",
+            (Column::Updated, true) => "last changed first",
+            (Column::Updated, false) => "longest unchanged first",
+        }
+    }
+}
+
+/// The filter that means a category and those below it; empty for all.
+pub(crate) fn category_filter(category: &str) -> String {
+    if category.is_empty() {
+        return String::new();
+    }
+    let mut filter = "category:\"".to_owned();
+    for letter in category.chars() {
+        if matches!(letter, '"' | '\\' | '*') {
+            filter.push('\\');
+        }
+        filter.push(letter);
+    }
+    filter.push('"');
+    filter
+}
+
+/// Where the products of a category and those below it are.
+pub(crate) fn category_link(category: &str) -> String {
+    link("/", &[("category", category)])
+}
+
 /// An address with those parts of a query that are not empty.
 pub(crate) fn link(path: &str, parts: &[(&str, &str)]) -> String {
     let mut link = path.to_owned();
@@ -117,6 +231,26 @@ mod tests {
         let search = Search { text: "3/4\" & 100% <é>".into(), field: Field::Name };
         assert_eq!(search.link(""), "/search?q=3%2F4%22%20%26%20100%25%20%3C%C3%A9%3E&field=name");
         assert_eq!(search.link("a_b-c"), format!("{}&page=a_b-c", search.link("")));
+    }
+
+    #[test]
+    fn a_column_is_turned_round_by_its_second_click() {
+        let by_name = Sort::NEWEST.by(Column::Name);
+        assert_eq!((by_name.key().as_str(), by_name.words()), ("name", "by name"));
+        assert_eq!(by_name.by(Column::Name).key(), "name desc");
+        assert_eq!(by_name.by(Column::Updated).key(), "update_time desc");
+        assert_eq!((by_name.of(Column::Name), by_name.of(Column::Sku)), (Some("ascending"), None));
+        for sort in [Sort::NEWEST, by_name, by_name.by(Column::Name), by_name.by(Column::Updated)] {
+            assert_eq!(Sort::read(&sort.key()), sort);
+        }
+        assert_eq!(Sort::read("price"), Sort::NEWEST);
+    }
+
+    #[test]
+    fn a_category_cannot_leave_its_filter() {
+        assert_eq!(category_filter("Paint/Interior"), "category:\"Paint/Interior\"");
+        assert_eq!(category_filter("3/4\" * \\"), "category:\"3/4\\\" \\* \\\\\"");
+        assert_eq!(category_filter(""), "");
     }
 
     #[test]

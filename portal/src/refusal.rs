@@ -3,7 +3,7 @@
 use mesh::Refusal;
 use tonic::{Code, Status};
 
-use crate::error::{Backend, Failure};
+use crate::error::{Backend, Failure, sentence};
 
 /// What became of a form instead of success.
 #[derive(Debug, Clone)]
@@ -16,16 +16,34 @@ pub(crate) enum Refused {
     Stale,
     /// Someone deleted the product first.
     Deleted,
+    /// The product is not deleted, so that it cannot come back.
+    NotDeleted,
     /// The form was applied before, with other values in it.
     Reused,
     /// Nothing that the form itself could mend.
     Failed(Failure),
 }
 
+impl Refused {
+    /// For what has no form: a refusal that only a defect can cause is a failure too.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Refused::Failed(failure) => failure,
+            Refused::Fields(fields) => {
+                let words: Vec<String> =
+                    fields.into_iter().map(|(field, why)| sentence(&format!("{field} {why}"))).collect();
+                Failure::BadRequest(words.join(" "))
+            }
+            refused => Failure::Internal(format!("the product catalogue refused unexpectedly: {refused:?}")),
+        }
+    }
+}
+
 impl From<Status> for Refused {
     fn from(status: Status) -> Refused {
         let reason = Refusal::reason(&status).unwrap_or_default();
         match (status.code(), reason.as_str()) {
+            (Code::AlreadyExists, "PRODUCT_NOT_DELETED") => Refused::NotDeleted,
             (Code::AlreadyExists, _) => {
                 let holder = Refusal::metadata_of(&status, "product_id");
                 Refused::SkuTaken(holder.and_then(|id| id.parse().ok()))

@@ -7,14 +7,16 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
+use proto::products::DeleteProductRequest;
 
 use crate::{
-    backends::Backends,
-    error::Failure,
+    backends::{Backends, products::DELETE},
+    error::{Backend, Failure},
     form::{Posted, Problem, fresh},
     frame::{Frame, Nav},
-    pages::{self, show as product_page},
+    pages::{self, Site, show as product_page},
     product::Product,
+    query::link,
     refusal::Refused,
     visit::Visit,
 };
@@ -41,22 +43,26 @@ pub(crate) async fn show(
 ) -> Result<Response, Failure> {
     let product = backends.get(pages::product_id(&id)?).await?;
     if product.deleted.is_some() {
-        return Ok(product_page::page(&visit, product, None));
+        return Ok(product_page::page(&backends, &visit, product));
     }
-    Ok(ask(&visit, product, None))
+    Ok(ask(&backends, &visit, product, None))
 }
 
 pub(crate) async fn confirm(
-    State(backends): State<Backends>,
+    State(site): State<Site>,
     visit: Visit,
     Path(id): Path<String>,
     form: Result<Form<Posted>, FormRejection>,
 ) -> Result<Response, Failure> {
     let id = pages::product_id(&id)?;
     let posted = Posted::read(form)?;
+    let backends = &site.backends;
     match backends.delete(id, &posted).await {
-        Ok(()) => Ok(pages::see_other("/?notice=deleted")),
-        Err(Refused::Failed(failure)) if failure.passes() => Ok(ask_again(&visit, id, posted, &failure)),
+        Ok(product) => {
+            let to = link("/", &[("notice", "deleted"), ("undo", &id.to_string())]);
+            Ok(pages::see_changed(&to, &site.changes, &product).await)
+        }
+        Err(Refused::Failed(failure)) if failure.passes() => Ok(ask_again(backends, &visit, (id, posted), &failure)),
         Err(Refused::Failed(Failure::NoSuchProduct) | Refused::Deleted) => {
             // Fails with NoSuchProduct itself when it never was.
             backends.get(id).await?;
@@ -68,18 +74,18 @@ pub(crate) async fn confirm(
                 return Ok(pages::see_other("/?notice=gone"));
             }
             let problem = Problem::stale("These are its values now. Delete it only if you still mean to.");
-            Ok(ask(&visit, product, Some(problem)))
+            Ok(ask(backends, &visit, product, Some(problem)))
         }
         Err(Refused::Failed(failure)) => Err(failure),
-        Err(Refused::Fields(_) | Refused::SkuTaken(_)) => {
+        Err(Refused::Fields(_) | Refused::SkuTaken(_) | Refused::NotDeleted) => {
             Err(Failure::BadRequest("The form does not say which version of the product is meant.".into()))
         }
     }
 }
 
-fn ask(visit: &Visit, product: Product, problem: Option<Problem>) -> Response {
+fn ask(backends: &Backends, visit: &Visit, product: Product, problem: Option<Problem>) -> Response {
     page(Delete {
-        frame: frame(visit, product.id, problem.is_some()),
+        frame: frame(backends, visit, (product.id, &product.etag), problem.is_some()),
         id: product.id,
         name: product.name,
         category: product.category,
@@ -90,9 +96,9 @@ fn ask(visit: &Visit, product: Product, problem: Option<Problem>) -> Response {
     })
 }
 
-fn ask_again(visit: &Visit, id: i64, posted: Posted, failure: &Failure) -> Response {
+fn ask_again(backends: &Backends, visit: &Visit, (id, posted): (i64, Posted), failure: &Failure) -> Response {
     page(Delete {
-        frame: frame(visit, id, true),
+        frame: frame(backends, visit, (id, &posted.etag), true),
         id,
         name: posted.name,
         category: posted.category,
@@ -103,9 +109,12 @@ fn ask_again(visit: &Visit, id: i64, posted: Posted, failure: &Failure) -> Respo
     })
 }
 
-fn frame(visit: &Visit, id: i64, has_problem: bool) -> Frame {
+fn frame(backends: &Backends, visit: &Visit, (id, etag): (i64, &str), has_problem: bool) -> Frame {
     let prefix = if has_problem { "Error: " } else { "" };
-    Frame::new(visit, Nav::Elsewhere, format!("{prefix}Delete product {id}"))
+    // To be checked only: whoever pastes it to see what it does should not lose a product.
+    let request = DeleteProductRequest { id, etag: etag.to_owned(), validate_only: true, ..Default::default() };
+    let command = backends.command(Backend::Catalogue, DELETE, &request);
+    Frame::new(visit, Nav::Elsewhere, format!("{prefix}Delete product {id}")).with_command(command)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a page is shown once")]

@@ -233,7 +233,7 @@ mod tests {
         let html = page(Census::default(), vec![down, warm]).render().unwrap();
 
         assert!(html.contains("<caption>What happened</caption>"));
-        assert!(html.contains("23 Nov, 14:05:09 UTC"));
+        assert!(html.contains("23 Nov, 14:05:09"));
         assert!(html.contains("<span class=\"state bad\">Down</span>"));
         assert!(html.contains("href=\"/services/productsvc/productsvc-1\""));
         assert!(html.contains("productsvc/productsvc-1 DOWN: connection lost"));

@@ -1,0 +1,67 @@
+//! The trash: deleted products, the last first, while they can be had back.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use http::StatusCode;
+use proto::products::ListProductsRequest;
+use serde::Deserialize;
+
+use crate::{
+    backends::{
+        Backends,
+        products::{LIST, PRODUCTS_PER_PAGE},
+    },
+    error::{Backend, Failure},
+    form::fresh,
+    frame::{Frame, Nav, Notice},
+    pages,
+    product::{Listing, Pager, Product},
+    query::link,
+    refusal::Refused,
+    visit::Visit,
+};
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    page: String,
+    notice: Option<Notice>,
+}
+
+#[derive(Template)]
+#[template(path = "trash.html")]
+struct Trash {
+    frame: Frame,
+    /// Each with the request id that brings it back once.
+    products: Vec<(Product, String)>,
+    total: String,
+    pager: Pager,
+}
+
+pub(crate) async fn show(
+    State(backends): State<Backends>,
+    visit: Visit,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(asked) = asked?;
+    let title = if asked.page.is_empty() { "Trash" } else { "Trash, continued" };
+    let request = ListProductsRequest {
+        page_size: PRODUCTS_PER_PAGE,
+        page_token: asked.page,
+        order_by: "update_time desc".into(),
+        filter: "deleted = true".into(),
+        show_deleted: true,
+    };
+    let command = backends.command(Backend::Catalogue, LIST, &request);
+    let listing = Listing::from(backends.list(request).await.map_err(Refused::into_failure)?);
+    let trash = Trash {
+        frame: Frame::new(&visit, Nav::Elsewhere, title).with_notice(asked.notice).with_command(command),
+        pager: listing.pager(|token| link("/trash", &[("page", token)])),
+        total: listing.total,
+        products: listing.products.into_iter().map(|product| (product, fresh())).collect(),
+    };
+    Ok(pages::page(StatusCode::OK, &trash))
+}
