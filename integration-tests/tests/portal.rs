@@ -1,6 +1,8 @@
 //! The portal as a browser sees it: forms, lists, and what it says on a bad day.
 
 mod bad_days;
+mod browsing;
+mod catalogue;
 mod forms;
 mod history;
 mod manners;
