@@ -69,6 +69,11 @@ bench *arguments:
     @cargo build --release --workspace --bins
     @cargo run --release --quiet --bin rundoo -- bench "$@"
 
+# Take the pictures of the portal in docs/images anew; needs chromium
+screenshots:
+    @cargo build --workspace --bins
+    @cargo run --quiet --bin rundoo -- screenshots
+
 # Kill the log service 500 times under load; `just soak logs --kills 50` is shorter
 soak *arguments:
     @cargo build --release --workspace --bins

@@ -30,17 +30,19 @@ pub struct Look {
     pub dark: bool,
     /// Whether scripts run.
     pub scripts: bool,
+    /// Whether opening a page waits for its end; one that goes on has none.
+    pub waits: bool,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { size: (1280, 900), dark: false, scripts: false }
+        Self { size: (1280, 900), dark: false, scripts: false, waits: true }
     }
 }
 
 impl Look {
     /// As small as a phone.
-    pub const PHONE: Self = Self { size: (390, 844), dark: false, scripts: false };
+    pub const PHONE: Self = Self { size: (390, 844), dark: false, scripts: false, waits: true };
 }
 
 /// A running browser with one window. It ends when this is dropped.
@@ -186,7 +188,8 @@ fn capabilities(look: Look, profile: &Path) -> serde_json::Map<String, serde_jso
         options["mobileEmulation"] =
             json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0 } });
     }
-    let capabilities = json!({ "browserName": "chrome", "pageLoadStrategy": "normal", "goog:chromeOptions": options });
+    let strategy = if look.waits { "normal" } else { "none" };
+    let capabilities = json!({ "browserName": "chrome", "pageLoadStrategy": strategy, "goog:chromeOptions": options });
     capabilities.as_object().cloned().unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 //! The portal as a browser sees it: forms, lists, and what it says on a bad day.
 
+mod axe;
 mod bad_days;
 mod browsing;
 mod catalogue;

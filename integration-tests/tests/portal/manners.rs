@@ -13,7 +13,7 @@ use super::add;
 type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
 /// Every page of the portal, with the status that it has.
-async fn pages(system: &System) -> anyhow::Result<Vec<(String, u16, Page)>> {
+pub(super) async fn pages(system: &System) -> anyhow::Result<Vec<(String, u16, Page)>> {
     let product = add(system, ["Claw hammer", "Tools/Hand", "HAM-1"]).await?;
     let instance = system.instances().await?.pop().context("somebody is registered")?;
     let paths = [

@@ -16,6 +16,7 @@ mod mesh;
 mod registry;
 mod logs;
 mod products;
+mod portal;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,8 @@ enum What {
     Logs(logs::Arguments),
     /// The catalogue on SQLite and on PostgreSQL
     Products(products::Arguments),
+    /// The portal under load, beside Django's admin
+    Portal(portal::Arguments),
 }
 
 /// Which of the measures, and how long.
@@ -54,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         What::Mesh(choice) => mesh::run(Duration::from_secs(choice.seconds), choice.only).await,
         What::Logs(arguments) => logs::run(arguments).await?,
         What::Products(arguments) => products::run(arguments).await?,
+        What::Portal(arguments) => portal::run(arguments).await?,
         What::Registry(choice) => registry::run(Duration::from_secs(choice.seconds), choice.only).await?,
     };
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

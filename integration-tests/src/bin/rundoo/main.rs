@@ -11,6 +11,7 @@ mod demo;
 mod new_service;
 mod reset;
 mod say;
+mod screenshots;
 mod soak;
 mod up;
 
@@ -30,6 +31,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Kill real processes under load, and compare what is left with what was promised
     Soak(soak::Arguments),
+    /// Take the pictures of the portal in docs/images anew
+    Screenshots,
     /// Empty the data folder, after asking
     Reset(reset::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             Command::NewService(arguments) => new_service::run(&arguments),
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Soak(arguments) => soak::run(arguments).await,
+            Command::Screenshots => screenshots::run().await,
             Command::Reset(arguments) => reset::run(&arguments),
         }
     });

@@ -17,12 +17,18 @@ pub(crate) enum Goal {
 #[derive(Debug)]
 pub(crate) struct Report {
     met: bool,
+    is_quiet: bool,
     lines: String,
 }
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self { met: true, lines: String::new() }
+        Self { met: true, is_quiet: false, lines: String::new() }
+    }
+
+    /// One that prints nothing: for what only prepares a measure.
+    pub(crate) fn quiet() -> Self {
+        Self { is_quiet: true, ..Self::new() }
     }
 
     /// Prints one line.
@@ -34,7 +40,9 @@ impl Report {
         };
         self.met &= verdict == "met";
         let line = format!("{measure} {value:.2} {unit} {goal} {verdict}");
-        println!("{line}");
+        if !self.is_quiet {
+            println!("{line}");
+        }
         self.lines.push_str(&line);
         self.lines.push('\n');
     }

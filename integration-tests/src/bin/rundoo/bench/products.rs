@@ -16,10 +16,10 @@ use crate::bench::products::kept::Kept;
 use crate::bench::{Choice, machine};
 
 mod export;
-mod generator;
+pub(crate) mod generator;
 mod gets;
 mod idle;
-mod imports;
+pub(crate) mod imports;
 mod kept;
 mod lists;
 mod queries;
@@ -86,9 +86,9 @@ pub(crate) enum Database {
 
 /// What is measured on.
 #[derive(Debug, Clone, Copy)]
-struct Catalogue {
-    database: Database,
-    rows: i64,
+pub(crate) struct Catalogue {
+    pub(crate) database: Database,
+    pub(crate) rows: i64,
 }
 
 /// Runs all groups, or one, on each database, or one.

@@ -6,7 +6,7 @@
 use proto::products::ImportRow;
 
 /// What every catalogue is made of. Another one would be other products.
-pub(super) const SEED: u64 = 20_261_125;
+pub(crate) const SEED: u64 = 20_261_125;
 
 const MAKERS: [(&str, &str); 20] = [
     ("DeWalt", "DW"),

@@ -30,7 +30,7 @@ const MOST_MEMORY: f64 = 64.0;
 const INTO_EMPTY: f64 = 1_000_000.0 / 60.0;
 
 /// Fills an empty catalogue, and waits until the search index has all of it.
-pub(super) async fn fill(system: &mut System, report: &mut Report, catalogue: Catalogue) -> anyhow::Result<()> {
+pub(crate) async fn fill(system: &mut System, report: &mut Report, catalogue: Catalogue) -> anyhow::Result<()> {
     let rows = catalogue.rows;
     let named = |measure: &str| catalogue.database.named(measure);
     let pid = system.process(Role::Products(0))?.pid().context("it runs")?;
