@@ -37,6 +37,14 @@ mod condition;
 mod event;
 mod note;
 
+mod histogram;
+mod level;
+mod number;
+mod record;
+mod selection;
+mod selector;
+mod speakers;
+
 mod exposition;
 mod metrics;
 

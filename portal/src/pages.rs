@@ -9,10 +9,13 @@ mod edit;
 pub(crate) mod failure;
 mod home;
 mod instance;
+mod logs;
 mod metrics;
 mod search;
 mod services;
 mod show;
+mod tail;
+mod walk;
 
 use askama::Template;
 use axum::{
@@ -61,6 +64,10 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
         .route("/services", get(services::show))
         .route("/services/{service}/{instance}", get(instance::show))
+        .route("/logs", get(logs::show))
+        .route("/logs/tail", get(tail::show))
+        .route("/logs/requests/{id}", get(walk::request))
+        .route("/logs/traces/{id}", get(walk::trace))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
         .route("/style.css", get(assets::style))
