@@ -57,12 +57,12 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(stored: StoredRecord) -> Row {
         let StoredRecord { offset, service, instance_id, record, received, last_words, .. } = stored;
-        let record = record.unwrap_or_default();
+        let mut record = record.unwrap_or_default();
         let (time, received) = (Moment::read(record.time), Moment::read(received));
         let is_gap = !record.lost.is_empty();
         let (level, tone) = if is_gap { ("LOST", "gap") } else { level::look(record.level) };
         let is_late = |came: &Moment| time.is_some_and(|said| came.nanos().saturating_sub(said.nanos()) > LATE_NANOS);
-        let (message, is_long) = shortened(record.message.clone(), SHOWN);
+        let (message, is_long) = shortened(std::mem::take(&mut record.message), SHOWN);
         let is_cut = (record.cut, "The process cut it: it was too long to be logged.");
         let is_long = (is_long, "The rest is too long for a list: the command at the foot shows all of it.");
         let last_words = (last_words, "It was left behind by a process that ended without sending it.");

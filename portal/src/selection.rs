@@ -130,10 +130,10 @@ impl Selection {
         (key, since)
     }
 
-    /// Its words for people: `the last 1 hour`.
+    /// Its words for people: `the last hour`.
     pub(crate) fn span(&self) -> String {
         match SINCE[self.since] {
-            (_, words, Since::Seconds(_)) => format!("the last {words}"),
+            (_, words, Since::Seconds(_)) => format!("the last {}", words.trim_start_matches("1 ")),
             (_, _, Since::Ever) => "all that the log holds".into(),
             (_, _, Since::Between) => "the time that was chosen".into(),
         }

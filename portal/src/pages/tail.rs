@@ -47,6 +47,9 @@ const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// Something comes every 5 s; twice that without a word is a dead stream.
 const SILENCE: Duration = Duration::from_secs(11);
 
+/// What a person does not notice as lag: less than a second of a busy system.
+const MUCH: u64 = 1000;
+
 /// How long to wait before a stream is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -79,7 +82,6 @@ pub(crate) async fn show(
         stream: None,
         ends: Instant::now() + LONGEST,
         has_ended: false,
-        is_away: false,
         rows: 0,
         backends,
         selection,
@@ -109,8 +111,6 @@ struct Following {
     rows: usize,
     ends: Instant,
     has_ended: bool,
-    /// Whether it was said that the log service broke off.
-    is_away: bool,
     stop: CancellationToken,
 }
 
@@ -186,14 +186,10 @@ impl Following {
             Word::BrokeOff(status) => {
                 debug!("a live view's stream broke off: {}", status.message());
                 self.stream = None;
-                self.is_away = true;
                 self.writer.told("fair", "The log service broke off. It is asked again from here, so nothing is lost.")
             }
             Word::StillAway => self.writer.pulse("fair", "The log service is away"),
-            Word::Back => {
-                self.is_away = false;
-                self.writer.told("good", "The log service is back. What was logged meanwhile follows.")
-            }
+            Word::Back => self.writer.told("good", "The log service is back. What was logged meanwhile follows."),
         }
     }
 
@@ -216,6 +212,10 @@ impl Following {
         piece.push_str(&self.writer.rows(records));
         match lag {
             Some(0) => piece.push_str(&self.writer.pulse("good", "Nothing waits")),
+            Some(behind) if behind < MUCH => {
+                let words = format!("{} on the way", count(behind, "record"));
+                piece.push_str(&self.writer.pulse("good", &words));
+            }
             Some(behind) => {
                 let words = format!("{} are still to be looked at", count(behind, "record"));
                 piece.push_str(&self.writer.pulse("fair", &words));

@@ -34,6 +34,9 @@ const RECORDS: i32 = 1000;
 /// Ids of other walks that are named.
 const OTHERS: usize = 12;
 
+/// The levels at which every page, and every call between services, is logged.
+const EVERY_CALL: &str = "info,portal=debug,mesh=debug";
+
 /// The width of a lane, in its own units.
 const LANE: i64 = 1000;
 
@@ -55,7 +58,7 @@ struct Page {
     earlier: Option<String>,
     /// Whether the search ran out of time.
     is_cut: bool,
-    /// Has the portal log the pages that go well, too.
+    /// Has all services log what goes well, too.
     tell: Option<String>,
 }
 
@@ -122,7 +125,7 @@ async fn show(
     let frame = Frame::new(visit, Nav::Logs, title).with_command(backends.command(Backend::Logs, QUERY, &request));
     let mut tell = None;
     if found.records.is_empty() && !found.is_cut {
-        let levels = RequestLevelsRequest { service: "portal".into(), levels: "debug".into(), duration: None };
+        let levels = RequestLevelsRequest { levels: EVERY_CALL.into(), ..Default::default() };
         tell = backends.command(Backend::Logs, REQUEST_LEVELS, &levels).map(|command| command.line);
     }
     Ok(pages::page(StatusCode::OK, &Page { tell, ..Page::new(frame, (kind, id), &visit.zone, found) }))
@@ -144,6 +147,14 @@ impl Kind {
         match self {
             Kind::Request => records_link(id),
             Kind::Trace => trace_link(id),
+        }
+    }
+
+    /// Leaves out of a record what all of a walk have in common.
+    fn forget(self, row: &mut Row) {
+        match self {
+            Kind::Request => row.request = None,
+            Kind::Trace => row.trace = None,
         }
     }
 
@@ -173,8 +184,8 @@ impl Page {
         others.dedup();
         others.truncate(OTHERS);
         let own = kind.link(&id);
-        let took = began.zip(ended).map(|(began, ended)| nanos(ended.saturating_sub(began))).unwrap_or_default();
-        let services = count(lanes.len() as u64, "service");
+        let took = began.zip(ended).map(|(began, ended)| ended.saturating_sub(began)).unwrap_or_default();
+        rows.iter_mut().for_each(|row| kind.forget(row));
         Page {
             frame,
             kind: kind.name(),
@@ -182,7 +193,7 @@ impl Page {
             own,
             id,
             others,
-            words: format!("{} of {services} within {took}", count(rows.len() as u64, "record")),
+            words: summary(rows.len(), lanes.len(), took),
             legs: legs(rows),
             lanes,
             began: began.and_then(Moment::at),
@@ -190,6 +201,17 @@ impl Page {
             tell: None,
         }
     }
+}
+
+fn summary(records: usize, services: usize, took: i64) -> String {
+    let mut words = count(records as u64, "record");
+    if services > 1 {
+        words.push_str(&format!(" of {services} services"));
+    }
+    if took > 0 {
+        words.push_str(&format!(" within {}", nanos(took)));
+    }
+    words
 }
 
 /// When a record was said, in nanoseconds since 1970.

@@ -88,7 +88,8 @@ mod tests {
         assert_eq!(chicago.typed(moment), "2026-11-23T08:05:09");
         assert_eq!(chicago.date(moment), "23 Nov 2026");
         assert_eq!(chicago.offset(moment), -6 * 3600);
-        for nonsense in ["", "yesterday", "2026-13-01T00:00", "<b>", "2026-11-23"] {
+        assert_eq!(chicago.read("2026-11-23").unwrap().iso(), "2026-11-23T06:00:00Z", "a day begins at its midnight");
+        for nonsense in ["", "yesterday", "2026-13-01T00:00", "<b>", "9"] {
             assert_eq!(Zone::UTC.read(nonsense), None, "{nonsense}");
         }
     }
