@@ -3,6 +3,7 @@
 mod bad_days;
 mod forms;
 mod history;
+mod logs;
 mod manners;
 mod metrics;
 
