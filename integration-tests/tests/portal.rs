@@ -6,6 +6,7 @@ mod browsing;
 mod catalogue;
 mod forms;
 mod history;
+mod logs;
 mod manners;
 mod metrics;
 

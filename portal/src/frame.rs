@@ -166,6 +166,14 @@ impl Frame {
         self.zone.clock(*moment)
     }
 
+    pub(crate) fn date(&self, moment: &Moment) -> String {
+        self.zone.date(*moment)
+    }
+
+    pub(crate) fn fine(&self, moment: &Moment) -> String {
+        self.zone.fine(*moment)
+    }
+
     pub(crate) fn style(&self) -> &'static str {
         assets::STYLE.link()
     }

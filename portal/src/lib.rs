@@ -38,6 +38,14 @@ mod condition;
 mod event;
 mod note;
 
+mod histogram;
+mod level;
+mod number;
+mod record;
+mod selection;
+mod selector;
+mod speakers;
+
 mod exposition;
 mod metrics;
 
@@ -59,8 +67,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we are.
     let changes = Changes::unknown();
     let followed = backends.channel(Backend::Catalogue).clone();
-    let site = Site { backends, changes: changes.clone(), stop: app.stopping() };
-    let site = pages::site(site, Names::of(config.http_listen), app.pages());
+    let site = {
+        let (changes, names, traces) = (changes.clone(), Names::of(config.http_listen), app.pages());
+        move |stop| pages::site(Site { backends, changes, stop }, names, traces)
+    };
 
     // What we offer: the face that every process has, and nothing of our own beside it.
     let services = Services::behind(app.inbound());
@@ -72,6 +82,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .requires("productsvc");
     app.serve(door, services).await?;
     app.spawn("changes", |stop| changes.follow(followed, stop));
-    app.spawn("http edge", |stop| edge.serve(site, stop));
+    // Pages that go on end with the edge, which waits for them: on its token, before that of the server.
+    app.spawn("http edge", |stop| edge.serve(site(stop.clone()), stop));
     app.register(&mesh, sign)
 }

@@ -12,13 +12,16 @@ pub(crate) mod failure;
 mod history;
 mod home;
 mod instance;
+mod logs;
 mod metrics;
 mod rename;
 mod search;
 mod services;
 mod show;
+mod tail;
 mod times;
 mod trash;
+mod walk;
 
 use std::time::Duration;
 
@@ -75,6 +78,10 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/times", get(times::show).post(times::choose))
         .route("/services", get(services::show))
         .route("/services/{service}/{instance}", get(instance::show))
+        .route("/logs", get(logs::show))
+        .route("/logs/tail", get(tail::show))
+        .route("/logs/requests/{id}", get(walk::request))
+        .route("/logs/traces/{id}", get(walk::trace))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
         .route("/style.css", get(assets::style))

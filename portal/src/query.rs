@@ -207,6 +207,13 @@ pub(crate) fn records_link(request_id: &str) -> String {
     link
 }
 
+/// Where all that was logged during a trace is.
+pub(crate) fn trace_link(trace_id: &str) -> String {
+    let mut link = "/logs/traces/".to_owned();
+    encode(trace_id, &mut link);
+    link
+}
+
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encode(value: &str, into: &mut String) {
     for byte in value.bytes() {

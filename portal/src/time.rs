@@ -1,5 +1,7 @@
 //! Points in time as people read them: in the zone that they chose, or in UTC.
 
+mod local;
+
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
