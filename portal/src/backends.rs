@@ -4,6 +4,7 @@
 //! the mesh's business. What is asked of the registry stands in `registry.rs`, what is
 //! asked of every instance in `stats.rs`.
 
+pub(crate) mod graph;
 pub(crate) mod registry;
 pub(crate) mod stats;
 

@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     NoSuchProduct,
     #[error("no such instance")]
     NoSuchInstance,
+    #[error("no such service")]
+    NoSuchService,
     #[error("the method is not allowed here")]
     MethodNotAllowed,
     #[error("a request that makes no sense: {0}")]
@@ -108,7 +110,9 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Failure::Unanswered { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Failure::NoSuchPage | Failure::NoSuchProduct | Failure::NoSuchInstance => StatusCode::NOT_FOUND,
+            Failure::NoSuchPage | Failure::NoSuchProduct | Failure::NoSuchInstance | Failure::NoSuchService => {
+                StatusCode::NOT_FOUND
+            }
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BadRequest(_) | Failure::StaleLink => StatusCode::BAD_REQUEST,
             Failure::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -127,6 +131,7 @@ impl Failure {
             Failure::NoSuchPage => "There is no such page".into(),
             Failure::NoSuchProduct => "There is no such product".into(),
             Failure::NoSuchInstance => "There is no such instance".into(),
+            Failure::NoSuchService => "There is no such service".into(),
             Failure::MethodNotAllowed => "This page cannot do that".into(),
             Failure::BadRequest(_) => "The portal does not understand this request".into(),
             Failure::StaleLink => "This link into the list is not valid any more".into(),
@@ -161,6 +166,9 @@ impl Failure {
             Failure::NoSuchProduct => "It never was, or the address is mistyped. Search for it by name or SKU.".into(),
             Failure::NoSuchInstance => {
                 "The registry does not remember it: it forgets old history, and all of it when it starts again.".into()
+            }
+            Failure::NoSuchService => {
+                "The registry remembers no instance of that name. Services shows those that it knows.".into()
             }
             Failure::MethodNotAllowed => {
                 "It was asked in a way that it does not answer to. Start again from Home.".into()

@@ -33,9 +33,15 @@ mod time;
 mod form;
 mod product;
 
+mod audience;
 mod condition;
 mod event;
+mod inside;
+mod instance;
 mod note;
+
+mod drawing;
+mod traffic;
 
 mod exposition;
 mod metrics;
@@ -45,7 +51,9 @@ mod pages;
 use mesh::{App, Services, Sign};
 
 pub use crate::config::Config;
-use crate::{backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site};
+use crate::{
+    backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site, traffic::Traffic,
+};
 
 /// Builds the portal out of its settings and starts it.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
@@ -58,7 +66,9 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we are.
     let changes = Changes::unknown();
     let followed = backends.channel(Backend::Catalogue).clone();
-    let site = Site { backends, changes: changes.clone(), stop: app.stopping() };
+    let traffic = Traffic::unseen();
+    let (seen, asked) = (traffic.clone(), backends.clone());
+    let site = Site { backends, changes: changes.clone(), traffic, stop: app.stopping() };
     let site = pages::site(site, Names::of(config.http_listen), app.pages());
 
     // What we offer: the face that every process has, and nothing of our own beside it.
@@ -71,6 +81,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .requires("productsvc");
     app.serve(door, services).await?;
     app.spawn("changes", |stop| changes.follow(followed, stop));
+    app.spawn("traffic", |stop| seen.follow(asked, stop));
     app.spawn("http edge", |stop| edge.serve(site, stop));
     app.register(&mesh, sign)
 }

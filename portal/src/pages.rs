@@ -6,11 +6,13 @@ mod add;
 pub(crate) mod assets;
 mod delete;
 mod edit;
+mod events;
 pub(crate) mod failure;
 mod home;
 mod instance;
 mod metrics;
 mod search;
+mod service;
 mod services;
 mod show;
 
@@ -36,6 +38,7 @@ use crate::{
     kept::{self, Seen},
     live::Live,
     product::Product,
+    traffic::Traffic,
     upload, visit,
 };
 
@@ -47,6 +50,7 @@ pub(crate) const RETRY_SECONDS: u8 = 5;
 pub(crate) struct Site {
     pub(crate) backends: Backends,
     pub(crate) changes: Changes,
+    pub(crate) traffic: Traffic,
     /// Ends the pages that go on.
     pub(crate) stop: CancellationToken,
 }
@@ -60,7 +64,9 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/products/{id}/edit", get(edit::show).post(edit::save))
         .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
         .route("/services", get(services::show))
+        .route("/services/{service}", get(service::show))
         .route("/services/{service}/{instance}", get(instance::show))
+        .route("/events", get(events::show))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
         .route("/style.css", get(assets::style))
@@ -145,8 +151,8 @@ mod tests {
         let mut answer = None;
         let nobody = ["127.0.0.1:1".to_owned()];
         mesh::client(&nobody, async |mesh| {
-            let pages =
-                Site { backends: Backends::of(&mesh), changes: Changes::unknown(), stop: CancellationToken::new() };
+            let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
+            let pages = Site { backends: Backends::of(&mesh), changes, traffic, stop };
             let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
@@ -171,7 +177,9 @@ mod tests {
             ("/", "product catalogue"),
             ("/search?q=x", "product catalogue"),
             ("/services", "registry"),
+            ("/services/productsvc", "registry"),
             ("/services/productsvc/3f2a", "registry"),
+            ("/events", "registry"),
         ] {
             let answer = get(path);
             assert_eq!(answer.status, 503, "{path}");
@@ -243,6 +251,7 @@ mod tests {
         let cases = [
             (get("/products/x"), 404, "There is no such product"),
             (get("/products/-1/edit"), 404, "There is no such product"),
+            (get("/services/%FF"), 404, "There is no such service"),
             (get("/services/productsvc/%FF"), 404, "There is no such instance"),
             (get("/?page=a&page=b"), 400, "does not understand"),
             (ask(Request::delete("/search").body(Body::empty()).unwrap()), 405, "cannot do that"),
