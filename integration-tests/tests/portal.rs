@@ -5,6 +5,7 @@ mod forms;
 mod history;
 mod manners;
 mod metrics;
+mod services;
 
 use anyhow::Context as _;
 use harness::System;

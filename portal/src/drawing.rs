@@ -14,10 +14,10 @@ use crate::drawing::{
 };
 
 /// Letters of a name that fit a box.
-const NAME_LETTERS: usize = 17;
+const NAME_LETTERS: usize = 13;
 
 /// Horizontal room between two layers where lines may cross: none does where words stand.
-const BEND: f64 = 52.0;
+const BEND: f64 = 46.0;
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,10 @@ fn rem(units: f64) -> String {
 }
 
 impl Placed {
+    pub(crate) fn width(&self) -> f64 {
+        BOX_WIDTH
+    }
+
     /// Where its name and what is said below it stand.
     pub(crate) fn text_x(&self) -> f64 {
         self.x + 14.0

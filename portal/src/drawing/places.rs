@@ -8,14 +8,14 @@ use crate::drawing::{
     right,
 };
 
-/// A box holds a name of seventeen letters.
+/// A box holds a name of thirteen letters; four boxes and the lines between fit the widest page.
 pub(super) const BOX_WIDTH: f64 = 148.0;
 
 /// The least height of a box: two lines of text.
 const BOX_HEIGHT: f64 = 56.0;
 
 /// Room for the words of a line, left of the box that it ends at.
-const WORDS: f64 = 140.0;
+const WORDS: f64 = 132.0;
 
 /// From one end of a line to the next: a line of text above each and one below.
 const PITCH: f64 = 38.0;

@@ -56,6 +56,6 @@ fn the_same_mesh_is_the_same_picture() {
 #[test]
 fn a_long_name_is_cut_in_the_picture_only() {
     let drawing = Drawing::new(vec![node(&"é".repeat(63))], vec![]);
-    assert_eq!(drawing.boxes[0].short, format!("{}…", "é".repeat(16)));
+    assert_eq!(drawing.boxes[0].short, format!("{}…", "é".repeat(12)));
     assert_eq!(drawing.boxes[0].node.name.chars().count(), 63);
 }

@@ -5,11 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::Response,
 };
-use futures_util::{
-    StreamExt as _,
-    future::{try_join, try_join3},
-    stream,
-};
+use futures_util::future::{join_all, try_join, try_join3};
 use http::StatusCode;
 use proto::{
     mesh::GetGraphResponse,
@@ -140,12 +136,15 @@ pub(super) fn unknown(failure: Failure) -> Failure {
 
 /// What the first instance that answers is made of: those that are ready first.
 async fn first_graph(backends: &Backends, instances: &[Instance]) -> Option<GetGraphResponse> {
-    let mut asked: Vec<Instance> = instances.iter().filter(|instance| !instance::is_down(instance)).cloned().collect();
+    let mut asked: Vec<&Instance> = instances.iter().filter(|instance| !instance::is_down(instance)).collect();
     asked.sort_by_key(|instance| (Standing::of(instance), instance.state() != InstanceState::Ready));
     asked.truncate(ASKED);
-    let answers = stream::iter(asked).map(async |instance| backends.graph(&instance).await).buffer_unordered(ASKED);
-    let mut answers = std::pin::pin!(answers.filter_map(std::future::ready));
-    answers.next().await
+    // All at once, so that one that hangs costs its own time and not that of the next too.
+    let mut graphs = Vec::new();
+    for instance in asked {
+        graphs.push(backends.graph(instance));
+    }
+    join_all(graphs).await.into_iter().flatten().next()
 }
 
 impl Page {

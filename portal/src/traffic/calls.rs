@@ -103,7 +103,7 @@ impl Calls {
         });
         match bound {
             Some((&u64::MAX, _)) => "over 2 min".into(),
-            Some((&micros, _)) => span(Duration::from_micros(micros)),
+            Some((&micros, _)) => about(Duration::from_micros(micros)),
             None => String::new(),
         }
     }
@@ -140,17 +140,24 @@ impl Calls {
 
     /// Every status but OK with its count: 3 NOT_FOUND, 1 UNAVAILABLE.
     pub(crate) fn statuses_words(&self) -> String {
-        let mut statuses: Vec<_> = self.statuses.iter().filter(|(_, count)| **count > 0).collect();
+        let mut statuses: Vec<_> = self.statuses.iter().collect();
         statuses.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let words = statuses.into_iter().map(|(status, count)| format!("{count} {status}"));
         words.collect::<Vec<_>>().join(", ")
     }
 }
 
+/// A time out of a bucket that is right within a fifth: more digits would say what is not known.
+fn about(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1e3;
+    if (9.95..999.5).contains(&millis) { format!("{millis:.0} ms") } else { span(time) }
+}
+
 fn subtract<K: Ord>(from: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
     for (key, count) in from.iter_mut() {
         *count = count.saturating_sub(counts.get(key).copied().unwrap_or_default());
     }
+    from.retain(|_, count| *count > 0);
 }
 
 #[cfg(test)]
@@ -186,6 +193,7 @@ pub(crate) mod tests {
         assert_eq!((calls.ended, calls.failed), (20, 1), "what is not there is an answer");
         assert_eq!((calls.rate_words(), calls.failed_words()), ("2.0/s".into(), "5.0 %".into()));
         assert_eq!(calls.p99(), "2.0 ms", "the slow ones were before");
+        assert_eq!(Calls::between(Some(&after), &after, 10.0).p99(), "", "nothing came between");
         assert_eq!(calls.statuses_words(), "1 NOT_FOUND, 1 UNAVAILABLE");
         assert_eq!(calls.tone(), "bad");
     }
@@ -207,7 +215,7 @@ pub(crate) mod tests {
         calls.add(Calls::between(None, &counted("a/B", "y", &[("OK", 99)], 50), 10.0));
 
         assert_eq!((calls.ended, calls.rate_words().as_str()), (198, "19.8/s"));
-        assert_eq!((calls.median().as_str(), calls.p99().as_str()), ("1.0 ms", "50.0 ms"));
+        assert_eq!((calls.median().as_str(), calls.p99().as_str()), ("1.0 ms", "50 ms"));
     }
 
     #[test]

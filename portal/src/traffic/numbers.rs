@@ -174,7 +174,8 @@ impl Rows {
             now: Calls::default(),
             retries: 0,
         });
-        row.peers.insert(after.peer.clone());
+        let peer = if after.peer == BY_ADDRESS { "each instance" } else { &after.peer };
+        row.peers.insert(peer.to_owned());
         row.total.add(Calls::counted(after));
         row.now.add(now);
         row.retries += after.retries;

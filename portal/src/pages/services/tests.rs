@@ -5,12 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::registry::{
-    DownReason, Event, EventKind, InstanceState, Load, Protection, SuspectReason, protection::Scope,
+use proto::{
+    mesh::Stats,
+    registry::{DownReason, Event, EventKind, InstanceState, Load, Protection, SuspectReason, protection::Scope},
 };
 
 use super::*;
-use crate::traffic::Look;
+use crate::traffic::{Look, calls::tests::counted};
 
 fn at(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds, nanos: 0 })
@@ -181,4 +182,33 @@ fn what_is_asked_for_is_shown_and_what_there_is_is_counted_all_the_same() {
     assert!(html.contains("No instance is like that."), "{html}");
     assert!(html.contains("<option value=\"ready\" selected>Ready (1)</option>"), "{html}");
     assert!(html.contains("<option value=\"&#60;b&#62;\" selected>&#60;b&#62; (0)</option>"), "{html}");
+}
+
+#[test]
+fn who_calls_whom_is_drawn_and_written_and_hostile_names_are_text() {
+    const HOSTILE: &str = "</text><script>alert(1)</script>\"onfocus=x";
+    let calls = |method: &str, peer: &str| counted(method, peer, &[("OK", 97), ("UNAVAILABLE", 3)], 20);
+    let outbound = vec![calls("a.B/C", "productsvc"), calls("a.B/C", HOSTILE)];
+    let start_time = at(1_000);
+    let stats = Stats { service: "portal".into(), outbound, start_time, time: at(1_010), ..Stats::default() };
+    let mut look = Look::test(Instant::now(), vec![stats]);
+    look.silent = vec![(HOSTILE.into(), HOSTILE.into())];
+    let numbers = Numbers::new(Some(Arc::new(look)), None);
+    let instances = vec![instance("portal", InstanceState::Ready), instance("productsvc", InstanceState::Ready)];
+    let census = Census { instances, ..Census::default() };
+    let frame = Frame::new(&Visit::test("test"), Nav::Services, "Services");
+    let seen = Seen { census, numbers, ..Seen::default() };
+
+    let html = Services::new(frame, seen, &Asked::default(), Moment::now()).render().unwrap();
+
+    for words in [
+        "<title>portal calls productsvc: 10.0/s · p99 20 ms, 3.0 % failed</title>",
+        "<a href=\"/services/productsvc\"><g class=\"box good\">",
+        "3 UNAVAILABLE",
+        "Counted since they started",
+        "which did not answer within a second",
+    ] {
+        assert!(html.contains(words), "{words}: {html}");
+    }
+    assert!(!html.contains("<script") && !html.contains("\"onfocus") && !html.contains("style="), "{html}");
 }
