@@ -9,6 +9,7 @@ mod history;
 mod logs;
 mod manners;
 mod metrics;
+mod services;
 
 use anyhow::Context as _;
 use harness::System;

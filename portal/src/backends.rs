@@ -4,6 +4,7 @@
 //! the mesh's business. What is asked stands in a file for each noun.
 
 pub(crate) mod categories;
+pub(crate) mod graph;
 pub(crate) mod logs;
 pub(crate) mod products;
 pub(crate) mod registry;

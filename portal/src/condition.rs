@@ -32,6 +32,56 @@ impl Condition {
     }
 }
 
+/// How an instance stands, as far as somebody who looks for trouble wants to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    Ready,
+    Trouble,
+    /// On its way up, or down on purpose.
+    Passing,
+    Down,
+}
+
+impl Standing {
+    pub(crate) const ALL: [Standing; 4] = [Standing::Ready, Standing::Trouble, Standing::Passing, Standing::Down];
+
+    pub(crate) fn of(instance: &Instance) -> Standing {
+        let state = instance.state();
+        match state {
+            InstanceState::Down => Standing::Down,
+            _ if doubt(instance).is_some() => Standing::Trouble,
+            InstanceState::Starting | InstanceState::Draining => Standing::Passing,
+            InstanceState::Ready if instance.missing_services.is_empty() => Standing::Ready,
+            _ => Standing::Trouble,
+        }
+    }
+
+    /// Reads the `state` of an address; anything unknown means all.
+    pub(crate) fn read(text: &str) -> Option<Standing> {
+        Standing::ALL.into_iter().find(|standing| standing.key() == text)
+    }
+
+    /// How an address says it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Standing::Ready => "ready",
+            Standing::Trouble => "trouble",
+            Standing::Passing => "passing",
+            Standing::Down => "down",
+        }
+    }
+
+    /// How people say it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Standing::Ready => "Ready",
+            Standing::Trouble => "In trouble",
+            Standing::Passing => "Starting or finishing",
+            Standing::Down => "Down",
+        }
+    }
+}
+
 /// A state as a label, and its tone.
 pub(crate) fn state(state: InstanceState) -> (&'static str, &'static str) {
     match state {
@@ -132,6 +182,21 @@ mod tests {
         assert_eq!(condition.remarks, ["drained by an operator", "needs productsvc, of which none is ready"]);
         let down = Condition::of(&Instance { state: InstanceState::Down.into(), ..instance });
         assert_eq!((down.tone, down.remarks.len()), ("bad", 0), "who is down needs nothing");
+    }
+
+    #[test]
+    fn trouble_is_told_apart_from_what_passes() {
+        assert_eq!(Standing::of(&ready()), Standing::Ready);
+        let missing = Instance { missing_services: vec!["productsvc".into()], ..ready() };
+        assert_eq!(Standing::of(&missing), Standing::Trouble);
+        let draining = Instance { state: InstanceState::Draining.into(), drained: true, ..ready() };
+        assert_eq!(Standing::of(&draining), Standing::Passing);
+        let silent = Instance { suspect_reason: SuspectReason::Silent.into(), ..draining };
+        assert_eq!(Standing::of(&silent), Standing::Trouble);
+        for standing in Standing::ALL {
+            assert_eq!(Standing::read(standing.key()), Some(standing));
+        }
+        assert_eq!(Standing::read("'; DROP TABLE"), None);
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub(crate) enum Failure {
     NoSuchCategory,
     #[error("no such instance")]
     NoSuchInstance,
+    #[error("no such service")]
+    NoSuchService,
     #[error("the method is not allowed here")]
     MethodNotAllowed,
     #[error("a request that makes no sense: {0}")]
@@ -121,7 +123,8 @@ impl Failure {
             | Failure::NoSuchProduct
             | Failure::NoSuchVersion
             | Failure::NoSuchCategory
-            | Failure::NoSuchInstance => StatusCode::NOT_FOUND,
+            | Failure::NoSuchInstance
+            | Failure::NoSuchService => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BadRequest(_) | Failure::StaleLink => StatusCode::BAD_REQUEST,
             Failure::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -143,6 +146,7 @@ impl Failure {
             Failure::NoSuchVersion => "There is no such version".into(),
             Failure::NoSuchCategory => "There is no such category".into(),
             Failure::NoSuchInstance => "There is no such instance".into(),
+            Failure::NoSuchService => "There is no such service".into(),
             Failure::MethodNotAllowed => "This page cannot do that".into(),
             Failure::BadRequest(_) => "The portal does not understand this request".into(),
             Failure::StaleLink => "This link into the list is not valid any more".into(),
@@ -189,6 +193,9 @@ impl Failure {
             }
             Failure::NoSuchInstance => {
                 "The registry does not remember it: it forgets old history, and all of it when it starts again.".into()
+            }
+            Failure::NoSuchService => {
+                "The registry remembers no instance of that name. Services shows those that it knows.".into()
             }
             Failure::MethodNotAllowed => {
                 "It was asked in a way that it does not answer to. Start again from Home.".into()

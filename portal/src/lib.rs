@@ -34,8 +34,11 @@ mod form;
 mod hit;
 mod product;
 
+mod audience;
 mod condition;
 mod event;
+mod inside;
+mod instance;
 mod note;
 
 mod histogram;
@@ -45,6 +48,8 @@ mod record;
 mod selection;
 mod selector;
 mod speakers;
+mod drawing;
+mod traffic;
 
 mod exposition;
 mod metrics;
@@ -54,7 +59,9 @@ mod pages;
 use mesh::{App, Services, Sign};
 
 pub use crate::config::Config;
-use crate::{backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site};
+use crate::{
+    backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site, traffic::Traffic,
+};
 
 /// Builds the portal out of its settings and starts it.
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
@@ -67,9 +74,11 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we are.
     let changes = Changes::unknown();
     let followed = backends.channel(Backend::Catalogue).clone();
+    let traffic = Traffic::unseen();
+    let (seen, asked) = (traffic.clone(), backends.clone());
     let site = {
         let (changes, names, traces) = (changes.clone(), Names::of(config.http_listen), app.pages());
-        move |stop| pages::site(Site { backends, changes, stop }, names, traces)
+        move |stop| pages::site(Site { backends, changes, traffic, stop }, names, traces)
     };
 
     // What we offer: the face that every process has, and nothing of our own beside it.
@@ -82,6 +91,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .requires("productsvc");
     app.serve(door, services).await?;
     app.spawn("changes", |stop| changes.follow(followed, stop));
+    app.spawn("traffic", |stop| seen.follow(asked, stop));
     // Pages that go on end with the edge, which waits for them: on its token, before that of the server.
     app.spawn("http edge", |stop| edge.serve(site(stop.clone()), stop));
     app.register(&mesh, sign)

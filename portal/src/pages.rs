@@ -8,6 +8,7 @@ mod bulk;
 mod categories;
 mod delete;
 mod edit;
+mod events;
 pub(crate) mod failure;
 mod history;
 mod home;
@@ -16,6 +17,7 @@ mod logs;
 mod metrics;
 mod rename;
 mod search;
+mod service;
 mod services;
 mod show;
 mod tail;
@@ -48,6 +50,7 @@ use crate::{
     kept::{self, Seen},
     live::Live,
     product::Product,
+    traffic::Traffic,
     upload, visit,
 };
 
@@ -59,6 +62,7 @@ pub(crate) const RETRY_SECONDS: u8 = 5;
 pub(crate) struct Site {
     pub(crate) backends: Backends,
     pub(crate) changes: Changes,
+    pub(crate) traffic: Traffic,
     /// Ends the pages that go on.
     pub(crate) stop: CancellationToken,
 }
@@ -77,11 +81,13 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/categories/rename", get(rename::ask).post(rename::apply))
         .route("/times", get(times::show).post(times::choose))
         .route("/services", get(services::show))
+        .route("/services/{service}", get(service::show))
         .route("/services/{service}/{instance}", get(instance::show))
         .route("/logs", get(logs::show))
         .route("/logs/tail", get(tail::show))
         .route("/logs/requests/{id}", get(walk::request))
         .route("/logs/traces/{id}", get(walk::trace))
+        .route("/events", get(events::show))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
         .route("/style.css", get(assets::style))
@@ -183,8 +189,8 @@ mod tests {
         let mut answer = None;
         let nobody = ["127.0.0.1:1".to_owned()];
         mesh::client(&nobody, async |mesh| {
-            let pages =
-                Site { backends: Backends::of(&mesh), changes: Changes::unknown(), stop: CancellationToken::new() };
+            let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
+            let pages = Site { backends: Backends::of(&mesh), changes, traffic, stop };
             let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
@@ -209,7 +215,9 @@ mod tests {
             ("/", "product catalogue"),
             ("/search?q=x", "product catalogue"),
             ("/services", "registry"),
+            ("/services/productsvc", "registry"),
             ("/services/productsvc/3f2a", "registry"),
+            ("/events", "registry"),
         ] {
             let answer = get(path);
             assert_eq!(answer.status, 503, "{path}");
@@ -281,6 +289,7 @@ mod tests {
         let cases = [
             (get("/products/x"), 404, "There is no such product"),
             (get("/products/-1/edit"), 404, "There is no such product"),
+            (get("/services/%FF"), 404, "There is no such service"),
             (get("/services/productsvc/%FF"), 404, "There is no such instance"),
             (get("/?page=a&page=b"), 400, "does not understand"),
             (ask(Request::delete("/search").body(Body::empty()).unwrap()), 405, "cannot do that"),

@@ -191,10 +191,16 @@ pub(crate) fn link(path: &str, parts: &[(&str, &str)]) -> String {
     link
 }
 
-/// The address of an instance's page.
-pub(crate) fn instance_link(service: &str, instance: &str) -> String {
+/// The address of a service's page.
+pub(crate) fn service_link(service: &str) -> String {
     let mut link = "/services/".to_owned();
     encode(service, &mut link);
+    link
+}
+
+/// The address of an instance's page.
+pub(crate) fn instance_link(service: &str, instance: &str) -> String {
+    let mut link = service_link(service);
     link.push('/');
     encode(instance, &mut link);
     link

@@ -12,7 +12,12 @@ use tonic::{Request, Status};
 use crate::{
     backends::Backends,
     error::{Backend, Failure},
+    grpcurl::Method,
 };
+
+pub(crate) const DISCOVER: Method = Method::new("rundoo.registry.v1.RegistryService/Discover");
+pub(crate) const LIST_EVENTS: Method = Method::new("rundoo.registry.v1.RegistryService/ListEvents");
+pub(crate) const LIST_WATCHERS: Method = Method::new("rundoo.registry.v1.RegistryService/ListWatchers");
 
 /// How long the registry may take for an answer. It has all in memory: one that takes longer
 /// hangs, and the visitor should hear of that while still looking.
@@ -70,10 +75,15 @@ pub(crate) struct Audience {
 impl Backends {
     /// Everyone the registry knows, also those it remembers as DOWN.
     pub(crate) async fn census(&self) -> Result<Census, Failure> {
+        self.census_of("").await
+    }
+
+    /// The same of one service; an empty name means all.
+    pub(crate) async fn census_of(&self, service: &str) -> Result<Census, Failure> {
         let mut census = Census::default();
         let mut page_token = String::new();
         loop {
-            let page = self.instances("", page_token).await?;
+            let page = self.instances(service, page_token).await?;
             census.warming = page.warming;
             census.protections = page.protections;
             census.age = census.age.max(page.age.as_ref().and_then(mesh::from_duration).unwrap_or_default());
@@ -111,17 +121,16 @@ impl Backends {
 
     /// A page of what happened to an instance, empty names meaning all; an empty token asks for the first.
     pub(crate) async fn history(&self, service: &str, id: &str, page_token: String) -> Result<History, Failure> {
-        let page = self.events(service, id, EVENTS_PER_PAGE, page_token).await?;
+        let page = self.events(events_of(service, id, page_token)).await?;
         Ok(History { events: page.events, older: page.next_page_token, forgets: page.first_revision > 1 })
     }
 
     /// Who watches a service, and what they should know by now.
     pub(crate) async fn audience(&self, service: &str) -> Result<Audience, Failure> {
-        let request =
-            ListWatchersRequest { service: service.to_owned(), page_size: WATCHERS_SHOWN, page_token: String::new() };
         let mut registry = self.registry.clone();
-        let watchers = async { registry.list_watchers(asked(request)).await.map_err(unanswered) };
-        let (watchers, events) = try_join(watchers, self.events(service, "", 1, String::new())).await?;
+        let watchers = async { registry.list_watchers(asked(watchers_of(service))).await.map_err(unanswered) };
+        let latest = ListEventsRequest { page_size: 1, ..events_of(service, "", String::new()) };
+        let (watchers, events) = try_join(watchers, self.events(latest)).await?;
         let watchers = watchers.into_inner();
         // Watchers hear late of what is not of their services; and nobody knows yet what came after they were listed.
         let revision = events.events.first().map_or(0, |event| event.revision).min(watchers.revision);
@@ -129,29 +138,36 @@ impl Backends {
     }
 
     async fn instances(&self, service: &str, page_token: String) -> Result<DiscoverResponse, Failure> {
-        let request = DiscoverRequest {
-            service: service.to_owned(),
-            page_size: INSTANCES_PER_CALL,
-            page_token,
-            include_down: true,
-            ..DiscoverRequest::default()
-        };
+        let request = DiscoverRequest { page_token, ..discovery_of(service) };
         let answer = self.registry.clone().discover(asked(request)).await;
         answer.map(tonic::Response::into_inner).map_err(unanswered)
     }
 
-    async fn events(
-        &self,
-        service: &str,
-        instance_id: &str,
-        page_size: i32,
-        page_token: String,
-    ) -> Result<ListEventsResponse, Failure> {
-        let (service, instance_id) = (service.to_owned(), instance_id.to_owned());
-        let request = ListEventsRequest { service, instance_id, page_size, page_token };
+    async fn events(&self, request: ListEventsRequest) -> Result<ListEventsResponse, Failure> {
         let answer = self.registry.clone().list_events(asked(request)).await;
         answer.map(tonic::Response::into_inner).map_err(unanswered)
     }
+}
+
+/// Asks for the first page of a service's instances; an empty name means all.
+pub(crate) fn discovery_of(service: &str) -> DiscoverRequest {
+    DiscoverRequest {
+        service: service.to_owned(),
+        page_size: INSTANCES_PER_CALL,
+        include_down: true,
+        ..DiscoverRequest::default()
+    }
+}
+
+/// Asks for a page of what happened to an instance; empty names mean all.
+pub(crate) fn events_of(service: &str, id: &str, page_token: String) -> ListEventsRequest {
+    let (service, instance_id) = (service.to_owned(), id.to_owned());
+    ListEventsRequest { service, instance_id, page_size: EVENTS_PER_PAGE, page_token }
+}
+
+/// Asks for those who watch a service.
+pub(crate) fn watchers_of(service: &str) -> ListWatchersRequest {
+    ListWatchersRequest { service: service.to_owned(), page_size: WATCHERS_SHOWN, page_token: String::new() }
 }
 
 fn asked<M>(message: M) -> Request<M> {

@@ -19,7 +19,7 @@ use tracing::debug;
 use crate::backends::Backends;
 
 /// How long one instance may take. It answers from memory: one that takes longer hangs.
-const DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long all of them may take. Prometheus waits 10 s unless told otherwise, and the
 /// registry was asked before.
@@ -50,9 +50,25 @@ pub(crate) struct Channels {
 impl Backends {
     /// What each of these instances counted, in no order.
     pub(crate) async fn reports(&self, instances: Vec<Instance>) -> Vec<Report> {
+        self.reports_within(instances, DEADLINE_OF_ALL).await
+    }
+
+    /// The same; who has not answered after `limit` is reported without an answer.
+    pub(crate) async fn reports_within(&self, instances: Vec<Instance>, limit: Duration) -> Vec<Report> {
         self.channels.keep_only(&instances.iter().filter_map(|instance| instance.address.parse().ok()).collect());
-        let end = Instant::now() + DEADLINE_OF_ALL;
+        let end = Instant::now() + limit;
         stream::iter(instances).map(|instance| self.report(instance, end)).buffer_unordered(AT_ONCE).collect().await
+    }
+
+    /// What one instance counted; none when it does not answer.
+    pub(crate) async fn counted(&self, instance: &Instance) -> Option<Stats> {
+        self.stats(instance, Instant::now() + DEADLINE).await.ok()
+    }
+
+    /// A client of one instance.
+    pub(super) fn instance_client(&self, instance: &Instance) -> Result<MeshServiceClient<Channel>, Status> {
+        let address = instance.address.parse().map_err(|_| Status::internal("its address is not IP:port"))?;
+        Ok(MeshServiceClient::new(self.channels.to(address)))
     }
 
     async fn report(&self, instance: Instance, end: Instant) -> Report {
@@ -65,10 +81,9 @@ impl Backends {
     }
 
     async fn stats(&self, instance: &Instance, end: Instant) -> Result<Stats, Status> {
-        let address = instance.address.parse().map_err(|_| Status::internal("its address is not IP:port"))?;
         let mut request = Request::new(GetStatsRequest {});
         request.set_timeout(DEADLINE.min(end.saturating_duration_since(Instant::now())));
-        let answer = MeshServiceClient::new(self.channels.to(address)).get_stats(request).await?;
+        let answer = self.instance_client(instance)?.get_stats(request).await?;
         let stats = answer.into_inner().stats.unwrap_or_default();
         // A new process may have the address of one that the registry has not missed yet.
         if (&stats.service, &stats.instance_id) != (&instance.service, &instance.instance_id) {

@@ -1,4 +1,7 @@
-//! An instance's own page: what is known of it, who watches its service, and its whole remembered history.
+//! An instance's own page: what is known of it, what it tells of itself, who watches its service, and its
+//! whole remembered history.
+
+mod account;
 
 use std::time::Duration;
 
@@ -10,22 +13,25 @@ use axum::{
     },
     response::Response,
 };
-use futures_util::future::try_join3;
+use futures_util::future::{join, try_join3};
 use http::StatusCode;
-use proto::registry::{Instance, InstanceState, Watcher};
+use proto::registry::{Instance, InstanceState};
 use serde::Deserialize;
 
 use crate::{
+    audience::Audience,
     backends::{
         Backends,
-        registry::{Audience, History},
+        graph::{graph_command, stats_command},
+        registry::{self, DISCOVER, History, LIST_EVENTS, discovery_of, events_of},
     },
     condition::{self, Condition},
-    error::Failure,
+    error::{Backend, Failure},
     event,
     frame::{Frame, Nav},
-    pages,
-    query::{instance_link, link},
+    instance,
+    pages::{self, instance::account::Account},
+    query::{instance_link, link, service_link},
     time::{Moment, span},
     visit::Visit,
 };
@@ -43,6 +49,8 @@ struct Page {
     now: Moment,
     service: String,
     instance: String,
+    /// Where its service's page is.
+    service_page: String,
     /// Where this page is.
     own: String,
     /// What stands on the first page only.
@@ -58,8 +66,10 @@ struct Portrait {
     facts: Facts,
     /// Whether the registry still lists it; if not, the facts are those of its last event.
     listed: bool,
-    watchers: Vec<Row>,
-    more_watchers: bool,
+    /// Whether it should answer when it is asked.
+    lives: bool,
+    account: Option<Account>,
+    audience: Audience,
 }
 
 /// An instance in words. What is empty is not known, or there is none.
@@ -83,14 +93,6 @@ struct Facts {
     metadata: Vec<(String, String)>,
 }
 
-/// One watcher as a row shows it.
-struct Row {
-    caller: String,
-    acknowledges: bool,
-    /// Changes that it was not told or has not applied yet.
-    behind: u64,
-}
-
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
@@ -100,17 +102,34 @@ pub(crate) async fn show(
     let Path((service, instance)) = name.map_err(|_| Failure::NoSuchInstance)?;
     let Query(Asked { page }) = asked?;
     let frame = |title| Frame::new(&visit, Nav::Elsewhere, title);
+    let asked = events_of(&service, &instance, page.clone());
+    let events_command = backends.command(Backend::Registry, LIST_EVENTS, &asked);
     let (frame, portrait, history) = if page.is_empty() {
-        let known = backends.instance(&service, &instance);
+        let known = known(&backends, &service, &instance);
         let history = backends.history(&service, &instance, page);
-        let (known, history, audience) = try_join3(known, history, backends.audience(&service)).await?;
+        let ((known, account), history, audience) = try_join3(known, history, backends.audience(&service)).await?;
+        let frame = frame(format!("{service}/{instance}"))
+            .with_command(backends.command(Backend::Registry, DISCOVER, &discovery_of(&service)))
+            .with_command(known.as_ref().and_then(stats_command))
+            .with_command(known.as_ref().and_then(graph_command));
         let portrait = Portrait::new(known, &history, audience).ok_or(Failure::NoSuchInstance)?;
-        (frame(format!("{service}/{instance}")), Some(portrait), history)
+        (frame, Some(Portrait { account, ..portrait }), history)
     } else {
         let history = backends.history(&service, &instance, page).await?;
         (frame(format!("{service}/{instance}, continued")), None, history)
     };
+    let frame = frame.with_command(events_command);
     Ok(pages::page(StatusCode::OK, &Page::new(frame, (service, instance), portrait, history)))
+}
+
+/// What the registry lists, and what the instance tells of itself when it lives and answers.
+async fn known(backends: &Backends, service: &str, id: &str) -> Result<(Option<Instance>, Option<Account>), Failure> {
+    let known = backends.instance(service, id).await?;
+    let Some(live) = known.as_ref().filter(|known| !instance::is_down(known)) else {
+        return Ok((known, None));
+    };
+    let (stats, graph) = join(backends.counted(live), backends.graph(live)).await;
+    Ok((known, Account::of(stats, graph)))
 }
 
 impl Page {
@@ -122,6 +141,7 @@ impl Page {
             older: (!history.older.is_empty()).then(|| link(&own, &[("page", &history.older)])),
             forgets: history.forgets && history.older.is_empty(),
             events: history.events.into_iter().map(event::Row::from).collect(),
+            service_page: service_link(&service),
             service,
             instance,
             own,
@@ -132,15 +152,15 @@ impl Page {
 
 impl Portrait {
     /// Of what the registry lists or, when it lists nothing any more, of the last event; of nothing there is none.
-    fn new(known: Option<Instance>, history: &History, audience: Audience) -> Option<Portrait> {
+    fn new(known: Option<Instance>, history: &History, audience: registry::Audience) -> Option<Portrait> {
         let listed = known.is_some();
         let instance = known.or_else(|| history.events.first()?.instance.clone())?;
-        let watchers = audience.watchers.into_iter().map(|watcher| Row::new(watcher, audience.revision));
         Some(Portrait {
+            lives: listed && !instance::is_down(&instance),
             facts: Facts::new(instance, Moment::now()),
             listed,
-            watchers: watchers.collect(),
-            more_watchers: audience.cut,
+            account: None,
+            audience: Audience::from(audience),
         })
     }
 }
@@ -169,14 +189,6 @@ impl Facts {
             required: instance.required_services,
             metadata,
         }
-    }
-}
-
-impl Row {
-    fn new(watcher: Watcher, revision: u64) -> Row {
-        // One that only reads does not say what it has applied; what it was sent is all that is known.
-        let reached = if watcher.acknowledges { watcher.applied_revision } else { watcher.sent_revision };
-        Row { caller: watcher.caller, acknowledges: watcher.acknowledges, behind: revision.saturating_sub(reached) }
     }
 }
 

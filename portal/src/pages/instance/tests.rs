@@ -1,8 +1,9 @@
 //! Tests of an instance's own page.
 
-use proto::registry::{DownReason, Event, EventKind, Probe};
+use proto::registry::{DownReason, Event, EventKind, Probe, Watcher};
 
 use super::*;
+use crate::backends::registry::Audience;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"onfocus=x";
 
@@ -90,7 +91,7 @@ fn watchers_say_whether_they_acknowledge_and_how_far_they_are() {
 
     let portrait = Portrait::new(Some(instance(InstanceState::Ready)), &History::default(), audience).unwrap();
 
-    let rows = portrait.watchers.iter().map(|row| (row.caller.as_str(), row.acknowledges, row.behind));
+    let rows = portrait.audience.watchers.iter().map(|row| (row.caller.as_str(), row.acknowledges, row.behind));
     assert_eq!(rows.collect::<Vec<_>>(), [("portal/1", true, 0), ("a/1", true, 3), ("b/1", false, 1)]);
     let html = shown(Some(portrait), History::default());
     for words in ["Up to date", "3</span> revisions behind", "1</span> revision behind", "only reads", "the first 3"] {
