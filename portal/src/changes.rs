@@ -1,4 +1,4 @@
-//! The changes of the catalogue, as WatchProducts brings them.
+//! The changes of the catalogue, as `WatchProducts` brings them.
 //!
 //! They say two things: whether a page that a browser has kept is still right, and when
 //! a change that was just made can be seen by whoever asks that question. While the
