@@ -4,6 +4,8 @@
 //! the mesh's business. What is asked of the registry stands in `registry.rs`, what is
 //! asked of every instance in `stats.rs`.
 
+pub(crate) mod exports;
+pub(crate) mod imports;
 pub(crate) mod registry;
 pub(crate) mod stats;
 

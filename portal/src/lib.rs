@@ -33,6 +33,12 @@ mod time;
 mod form;
 mod product;
 
+mod cell;
+mod product_json;
+mod parcel;
+mod sheet;
+mod job;
+
 mod condition;
 mod event;
 mod note;

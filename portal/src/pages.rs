@@ -6,8 +6,10 @@ mod add;
 pub(crate) mod assets;
 mod delete;
 mod edit;
+mod exports;
 pub(crate) mod failure;
 mod home;
+mod imports;
 mod instance;
 mod metrics;
 mod search;
@@ -20,7 +22,7 @@ use axum::{
     extract::FromRef,
     middleware::{from_fn, from_fn_with_state},
     response::{Html, IntoResponse as _, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
 use tokio_util::sync::CancellationToken;
@@ -59,6 +61,9 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/products/new", get(add::show))
         .route("/products/{id}/edit", get(edit::show).post(edit::save))
         .route("/products/{id}/delete", get(delete::show).post(delete::confirm))
+        .route("/export.csv", get(exports::csv))
+        .route("/export.json", get(exports::json))
+        .merge(of_imports())
         .route("/services", get(services::show))
         .route("/services/{service}/{instance}", get(instance::show))
         .route("/metrics", get(metrics::show))
@@ -70,6 +75,11 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The first to see an answer stands last.
         .layer(from_fn(upload::read_whole))
+        // Behind this layer, since a file may be larger than any form.
+        .route(
+            "/imports",
+            get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
+        )
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(move |request, next| visit::receive(traces.clone(), request, next)))
@@ -84,6 +94,17 @@ fn of_the_catalogue(site: &Site) -> Router<Site> {
         .route("/products/{id}", get(show::show))
         .route("/search", get(search::show))
         .route_layer(from_fn_with_state(site.changes.clone(), kept::validate))
+}
+
+/// What there is beside the form that takes a file.
+fn of_imports() -> Router<Site> {
+    Router::new()
+        .route("/imports/template.csv", get(imports::template))
+        .route("/imports/{id}", get(imports::job::show))
+        .route("/imports/{id}/commit", post(imports::steps::commit))
+        .route("/imports/{id}/cancel", post(imports::steps::cancel))
+        .route("/imports/{id}/undo", post(imports::steps::undo))
+        .route("/imports/{id}/refused.csv", get(imports::refused::file))
 }
 
 /// Whether an answer is worth compressing: not one that would then wait in a buffer, and no picture.

@@ -77,6 +77,22 @@ pub(crate) fn link(path: &str, parts: &[(&str, &str)]) -> String {
     link
 }
 
+/// The filter that means a category and all below it; empty for all products.
+pub(crate) fn category_filter(category: &str) -> String {
+    if category.is_empty() {
+        return String::new();
+    }
+    let mut filter = String::from("category:\"");
+    for letter in category.chars() {
+        if matches!(letter, '"' | '\\' | '*') {
+            filter.push('\\');
+        }
+        filter.push(letter);
+    }
+    filter.push('"');
+    filter
+}
+
 /// The address of an instance's page.
 pub(crate) fn instance_link(service: &str, instance: &str) -> String {
     let mut link = "/services/".to_owned();
@@ -129,6 +145,13 @@ mod tests {
     fn a_name_stays_inside_its_place_in_an_address() {
         assert_eq!(instance_link("productsvc", "3f2a"), "/services/productsvc/3f2a");
         assert_eq!(instance_link("a", "../?x=\"#%2F"), "/services/a/..%2F%3Fx%3D%22%23%252F");
+    }
+
+    #[test]
+    fn a_category_stays_inside_its_filter() {
+        assert_eq!(category_filter("Paint/Interior"), "category:\"Paint/Interior\"");
+        assert_eq!(category_filter("3/4\" AND id=1 \\*"), "category:\"3/4\\\" AND id=1 \\\\\\*\"");
+        assert_eq!(category_filter(""), "");
     }
 
     #[test]
