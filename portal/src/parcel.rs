@@ -53,7 +53,9 @@ pub(crate) struct Parcel {
 
 /// A file in it.
 pub(crate) struct File {
-    field: Field<'static>,
+    name: String,
+    /// None behind its end: only then the form has a next field.
+    field: Option<Field<'static>>,
     held: Arc<AtomicUsize>,
 }
 
@@ -94,8 +96,9 @@ impl Parcel {
         if self.seen > MOST_FIELDS {
             return Err(Failure::BadRequest("The form has more fields than the portal has sent.".into()));
         }
-        if field.file_name().is_some() {
-            return Ok(Some(Item::File(File { field, held: Arc::clone(&self.held) })));
+        if let Some(name) = field.file_name() {
+            let name = last_part(name);
+            return Ok(Some(Item::File(File { name, field: Some(field), held: Arc::clone(&self.held) })));
         }
         let name = field.name().unwrap_or_default().to_owned();
         let value = field.text().await.map_err(|error| cut(&error))?;
@@ -121,19 +124,27 @@ impl Parcel {
 }
 
 impl File {
-    /// What the file is called where it comes from: the last part of its path, without control characters.
-    pub(crate) fn name(&self) -> String {
-        let name = self.field.file_name().unwrap_or_default();
-        let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>().trim().to_owned()
+    /// What the file is called where it comes from; empty when nobody chose one.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The next piece of it; none at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        let piece = self.field.chunk().await.map_err(|error| cut(&error))?;
+        let Some(field) = &mut self.field else { return Ok(None) };
+        let piece = field.chunk().await.map_err(|error| cut(&error))?;
         self.held.store(0, Ordering::Relaxed);
+        if piece.is_none() {
+            self.field = None;
+        }
         Ok(piece)
     }
+}
+
+/// The last part of a path, without control characters.
+fn last_part(path: &str) -> String {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>().trim().to_owned()
 }
 
 /// The bytes of a body, one piece at a time, with the clock running while they are waited for.

@@ -78,13 +78,19 @@ pub(super) struct Difference {
 /// A row that was refused.
 pub(super) struct Refusal {
     pub(super) line: i64,
-    pub(super) label: &'static str,
     pub(super) message: String,
-    pub(super) name: String,
-    pub(super) category: String,
-    pub(super) sku: String,
+    /// Name, category and SKU.
+    pub(super) texts: [Text; 3],
     /// Whether only the file has all of it.
     pub(super) cut: bool,
+}
+
+/// A text of a row that was refused.
+pub(super) struct Text {
+    pub(super) label: &'static str,
+    pub(super) text: String,
+    /// Whether it is the reason.
+    pub(super) is_wrong: bool,
 }
 
 /// A product that was left alone.
@@ -262,15 +268,14 @@ impl From<FieldDifference> for Difference {
 impl From<ImportRefusal> for Refusal {
     fn from(refusal: ImportRefusal) -> Refusal {
         let row = refusal.row.unwrap_or_default();
-        Refusal {
-            line: row.line,
-            label: field_label(&refusal.field),
-            message: sentence(&refusal.message),
-            name: row.name,
-            category: row.category,
-            sku: row.sku,
-            cut: refusal.cut,
-        }
+        let texts = [("name", row.name), ("category", row.category), ("sku", row.sku)];
+        let texts = texts.map(|(field, text)| {
+            let (label, is_wrong) = (field_label(field), refusal.field == field);
+            // What is missing is seen, too.
+            let text = if text.is_empty() && is_wrong { "empty".into() } else { text };
+            Text { label, text, is_wrong }
+        });
+        Refusal { line: row.line, message: sentence(&refusal.message), texts, cut: refusal.cut }
     }
 }
 

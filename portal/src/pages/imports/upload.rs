@@ -3,7 +3,7 @@
 //! An import that breaks off, whoever's fault it is, is not ended: the same file with the
 //! same form goes on with it. One whose file turns out to be no table is stopped.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -14,7 +14,7 @@ use mesh::Refusal;
 use proto::products::{
     CancelImportRequest, ImportOptions, ImportProductsRequest, ImportRow, ImportRows, import_products_request::Part,
 };
-use tokio::{pin, sync::mpsc};
+use tokio::{pin, sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tracing::warn;
@@ -50,14 +50,19 @@ const AT_ONCE: usize = 32 * 1024;
 /// What the catalogue takes as the name of a source.
 const LONGEST_SOURCE: usize = 200;
 
+/// How long an import may take to begin, once its options were sent.
+const BEGINNING: Duration = Duration::from_millis(300);
+
 /// Why a file is not in.
 enum Unfinished {
     /// It is no table of products.
     Fault(Fault),
     /// The form has no file.
     NoFile,
-    /// What came is no form of ours, or does not come any more.
+    /// It does not come any more.
     Arrival(Failure),
+    /// What came is no form of ours.
+    Form(Failure),
     /// The catalogue refused it, or is away.
     Refused(Status),
     /// The portal stops.
@@ -97,7 +102,7 @@ async fn take_in(
 ) -> Result<(Job, Option<Noticed>), Unfinished> {
     let mut file = loop {
         match parcel.next().await.map_err(Unfinished::Arrival)? {
-            Some(Item::Text { name, value }) => form.take(&name, &value).map_err(Unfinished::Arrival)?,
+            Some(Item::Text { name, value }) => form.take(&name, &value).map_err(Unfinished::Form)?,
             Some(Item::File(file)) => break file,
             None => return Err(Unfinished::NoFile),
         }
@@ -134,7 +139,7 @@ async fn feed(
     (sheet, form): (&mut Sheet, &Form),
     messages: &mpsc::Sender<ImportProductsRequest>,
 ) -> Result<(), Unfinished> {
-    let name = file.name();
+    let name = file.name().to_owned();
     let (mut is_begun, mut is_empty) = (false, true);
     let mut message = Vec::new();
     loop {
@@ -153,7 +158,7 @@ async fn feed(
     sheet.finish().map_err(Unfinished::Fault)?;
     // What stands behind the file would have come too late; and a form that broke off has no end.
     if parcel.next().await.map_err(Unfinished::Arrival)?.is_some() {
-        return Err(Unfinished::Arrival(Failure::BadRequest("The file must stand last in the form.".into())));
+        return Err(Unfinished::Form(Failure::BadRequest("The file must stand last in the form.".into())));
     }
     begin(&mut is_begun, sheet, (form, &name), messages).await;
     pass(&mut message, sheet.rows(), messages).await;
@@ -269,6 +274,10 @@ async fn answer(backends: &Backends, visit: &Visit, form: Form, unfinished: Unfi
             broken_off(backends, visit, form, problem).await
         }
         Unfinished::Arrival(failure) => Err(failure),
+        Unfinished::Form(failure) => {
+            stop(backends, &form).await;
+            Err(failure)
+        }
         Unfinished::Stopping => {
             let text = "The portal stops, and is back in a moment. Then choose the same file again and send the form: \
                         it goes on where it stopped, and nothing is imported twice.";
@@ -326,7 +335,14 @@ async fn broken_off(backends: &Backends, visit: &Visit, form: Form, problem: Pro
 
 /// Stops the import of a file that cannot be read to its end, if it had begun.
 async fn stop(backends: &Backends, form: &Form) -> Option<Job> {
-    let job = backends.import_of(&form.request_id).await?;
+    // What is on its way to the catalogue may begin it yet.
+    let job = match backends.import_of(&form.request_id).await {
+        Some(job) => job,
+        None => {
+            sleep(BEGINNING).await;
+            backends.import_of(&form.request_id).await?
+        }
+    };
     if let Err(status) = backends.cancel_import(CancelImportRequest { id: job.id }).await {
         warn!("could not stop import {}: {}", job.id, status.message());
     }
