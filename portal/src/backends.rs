@@ -4,7 +4,9 @@
 //! the mesh's business. What is asked stands in a file for each noun.
 
 pub(crate) mod categories;
+pub(crate) mod exports;
 pub(crate) mod graph;
+pub(crate) mod imports;
 pub(crate) mod logs;
 pub(crate) mod products;
 pub(crate) mod registry;

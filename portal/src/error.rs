@@ -68,6 +68,8 @@ pub(crate) enum Failure {
     NoSuchInstance,
     #[error("no such service")]
     NoSuchService,
+    #[error("no such import")]
+    NoSuchImport,
     #[error("the method is not allowed here")]
     MethodNotAllowed,
     #[error("a request that makes no sense: {0}")]
@@ -76,6 +78,8 @@ pub(crate) enum Failure {
     StaleLink,
     #[error("a body that is not a form")]
     NotAForm,
+    #[error("a body that is not a form with a file")]
+    NoParcel,
     #[error("a body over the limit")]
     TooLarge,
     #[error("a body that took too long")]
@@ -124,10 +128,11 @@ impl Failure {
             | Failure::NoSuchVersion
             | Failure::NoSuchCategory
             | Failure::NoSuchInstance
-            | Failure::NoSuchService => StatusCode::NOT_FOUND,
+            | Failure::NoSuchService
+            | Failure::NoSuchImport => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BadRequest(_) | Failure::StaleLink => StatusCode::BAD_REQUEST,
-            Failure::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Failure::NotAForm | Failure::NoParcel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Failure::Foreign | Failure::ForeignName => StatusCode::FORBIDDEN,
@@ -147,10 +152,11 @@ impl Failure {
             Failure::NoSuchCategory => "There is no such category".into(),
             Failure::NoSuchInstance => "There is no such instance".into(),
             Failure::NoSuchService => "There is no such service".into(),
+            Failure::NoSuchImport => "There is no such import".into(),
             Failure::MethodNotAllowed => "This page cannot do that".into(),
             Failure::BadRequest(_) => "The portal does not understand this request".into(),
             Failure::StaleLink => "This link into the list is not valid any more".into(),
-            Failure::NotAForm => "The portal takes forms only".into(),
+            Failure::NotAForm | Failure::NoParcel => "The portal takes forms only".into(),
             Failure::TooLarge => "That is more than a form may hold".into(),
             Failure::TooSlow => "The form took too long to arrive".into(),
             Failure::Foreign => "This form was sent by another site".into(),
@@ -204,6 +210,8 @@ impl Failure {
             Failure::StaleLink => {
                 "Lists change, and some begin anew when a service does. Go back to the first page.".into()
             }
+            Failure::NoSuchImport => "It never was, or the address is mistyped. The list of imports has all.".into(),
+            Failure::NoParcel => "Send the file as multipart/form-data, as the form under Import does.".into(),
             Failure::NotAForm => "Send it as application/x-www-form-urlencoded.".into(),
             Failure::TooLarge => {
                 "A form of the portal holds 64 KiB at most. Go back and shorten what you typed.".into()

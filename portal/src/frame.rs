@@ -44,6 +44,7 @@ pub(crate) enum Notice {
     Restored,
     Recategorised,
     Several,
+    Sample,
     Zone,
     /// Anything else that an address may say.
     #[serde(other)]
@@ -61,6 +62,7 @@ impl Notice {
             Notice::Restored => Some("The product says again what it said then."),
             Notice::Recategorised => Some("The products are in their new category."),
             Notice::Several => Some("The products were deleted. They are in the trash."),
+            Notice::Sample => Some("The sample is loaded."),
             Notice::Zone => Some("Times are shown in the zone that you chose."),
             Notice::Unknown => None,
         }

@@ -34,22 +34,28 @@ mod form;
 mod hit;
 mod product;
 
+mod parcel;
+mod sheet;
+mod job;
+mod cell;
+mod product_json;
+
 mod audience;
 mod condition;
 mod event;
 mod inside;
 mod instance;
 mod note;
+mod drawing;
+mod traffic;
 
-mod histogram;
 mod level;
 mod number;
 mod record;
 mod selection;
 mod selector;
+mod histogram;
 mod speakers;
-mod drawing;
-mod traffic;
 
 mod exposition;
 mod metrics;

@@ -9,13 +9,16 @@ mod categories;
 mod delete;
 mod edit;
 mod events;
+mod exports;
 pub(crate) mod failure;
 mod history;
 mod home;
+mod imports;
 mod instance;
 mod logs;
 mod metrics;
 mod rename;
+mod sample;
 mod search;
 mod service;
 mod services;
@@ -79,7 +82,11 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/products/{id}/undelete", post(show::undelete))
         .route("/products/{id}/history/{version}", get(history::ask).post(history::restore))
         .route("/categories/rename", get(rename::ask).post(rename::apply))
+        .route("/sample", post(sample::load))
         .route("/times", get(times::show).post(times::choose))
+        .route("/export.csv", get(exports::csv))
+        .route("/export.json", get(exports::json))
+        .merge(of_imports())
         .route("/services", get(services::show))
         .route("/services/{service}", get(service::show))
         .route("/services/{service}/{instance}", get(instance::show))
@@ -97,6 +104,11 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The first to see an answer stands last.
         .layer(from_fn(upload::read_whole))
+        // Behind this layer, since a file may be larger than any form.
+        .route(
+            "/imports",
+            get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
+        )
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(move |request, next| visit::receive(traces.clone(), request, next)))
@@ -114,6 +126,17 @@ fn of_the_catalogue(site: &Site) -> Router<Site> {
         .route("/categories", get(categories::show))
         .route("/trash", get(trash::show))
         .route_layer(from_fn_with_state(site.changes.clone(), kept::validate))
+}
+
+/// What there is beside the form that takes a file.
+fn of_imports() -> Router<Site> {
+    Router::new()
+        .route("/imports/template.csv", get(imports::template))
+        .route("/imports/{id}", get(imports::job::show))
+        .route("/imports/{id}/commit", post(imports::steps::commit))
+        .route("/imports/{id}/cancel", post(imports::steps::cancel))
+        .route("/imports/{id}/undo", post(imports::steps::undo))
+        .route("/imports/{id}/refused.csv", get(imports::refused::file))
 }
 
 /// Whether an answer is worth compressing: not one that would then wait in a buffer, and no picture.

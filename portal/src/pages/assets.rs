@@ -26,6 +26,7 @@ pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
         include_str!("../../assets/style/lists.css"),
         include_str!("../../assets/style/logs.css"),
         include_str!("../../assets/style/services.css"),
+        include_str!("../../assets/style/imports.css"),
         include_str!("../../assets/style/narrow.css"),
     );
     Asset::new("/style.css", "text/css; charset=utf-8", parts)
