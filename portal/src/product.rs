@@ -2,7 +2,7 @@
 
 use proto::products::{ListProductsResponse, Product as Record};
 
-use crate::{query, time::Moment};
+use crate::{number::grouped, query, time::Moment};
 
 /// A product of the catalogue, deleted or not.
 #[derive(Debug, Clone)]
@@ -76,28 +76,15 @@ pub(crate) fn levels(category: &str) -> Vec<(&str, String)> {
     .collect()
 }
 
-/// How many there are: 285, or about 1.2 M.
-pub(crate) fn count(number: i64, is_exact: bool) -> String {
+/// How many there are, as far as it is known: 285, or about 1.2 M.
+pub(crate) fn estimate(number: i64, is_exact: bool) -> String {
     match (is_exact, number) {
-        (true, number) => grouped(number),
+        (true, number) => grouped(number.unsigned_abs()),
         (false, ..1000) => format!("about {number}"),
         (false, ..1_000_000) => format!("about {} k", number / 1000),
         (false, ..10_000_000) => format!("about {:.1} M", number as f64 / 1e6),
         (false, _) => format!("about {} M", number / 1_000_000),
     }
-}
-
-/// A number with its thousands set apart: 1,234,567.
-pub(crate) fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// A page of a list, with the tokens of the pages beside it; empty when there is none.
@@ -116,7 +103,7 @@ impl From<ListProductsResponse> for Listing {
             products: page.products.into_iter().map(Product::from).collect(),
             newer: page.previous_page_token,
             older: page.next_page_token,
-            total: count(page.total_size, page.total_size_is_exact),
+            total: estimate(page.total_size, page.total_size_is_exact),
         }
     }
 }
@@ -169,12 +156,11 @@ mod tests {
 
     #[test]
     fn a_count_says_how_sure_it_is() {
-        assert_eq!(count(285, true), "285");
-        assert_eq!(count(1_234_567, true), "1,234,567");
-        assert_eq!(count(999, false), "about 999");
-        assert_eq!(count(82_300, false), "about 82 k");
-        assert_eq!(count(1_234_567, false), "about 1.2 M");
-        assert_eq!(count(12_345_678, false), "about 12 M");
-        assert_eq!(grouped(-1000), "-1,000");
+        assert_eq!(estimate(285, true), "285");
+        assert_eq!(estimate(1_234_567, true), "1,234,567");
+        assert_eq!(estimate(999, false), "about 999");
+        assert_eq!(estimate(82_300, false), "about 82 k");
+        assert_eq!(estimate(1_234_567, false), "about 1.2 M");
+        assert_eq!(estimate(12_345_678, false), "about 12 M");
     }
 }

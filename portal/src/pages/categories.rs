@@ -10,11 +10,12 @@ use proto::products::{Category, ListCategoriesRequest};
 use serde::Deserialize;
 
 use crate::{
+    number::grouped,
     backends::{Backends, categories::CATEGORIES},
     error::{Backend, Failure},
     frame::{Frame, Nav},
     pages,
-    product::{Pager, grouped, levels},
+    product::{Pager, levels},
     query::{category_link, link},
     visit::Visit,
 };
@@ -106,8 +107,8 @@ impl Row {
         Row {
             title: category.title.clone(),
             depth: inside.matches('/').count().min(9),
-            total: grouped(category.total_product_count),
-            own: grouped(category.product_count),
+            total: grouped(category.total_product_count.unsigned_abs()),
+            own: grouped(category.product_count.unsigned_abs()),
             products: category_link(&category.path),
             rename: link("/categories/rename", &[("from", &category.path)]),
             open: (!is_whole && category.has_children).then(|| link("/categories", &[("below", &category.path)])),

@@ -11,6 +11,7 @@ use proto::products::{Category, ListProductsRequest};
 use serde::Deserialize;
 
 use crate::{
+    number::grouped,
     backends::{
         Backends,
         products::{LIST, PRODUCTS_PER_PAGE},
@@ -125,7 +126,7 @@ async fn choices(backends: &Backends, changes: &Changes, chosen: &str) -> Result
 
 impl Choice {
     fn new(category: &Category, chosen: &str) -> Choice {
-        let count = product::grouped(category.total_product_count);
+        let count = grouped(category.total_product_count.unsigned_abs());
         Choice {
             title: format!("{} ({count})", category.path),
             is_chosen: category.path == chosen,

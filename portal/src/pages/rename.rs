@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 use tracing::warn;
 
 use crate::{
+    number::grouped,
     backends::{Backends, categories::RENAME},
     error::{Backend, Failure, sentence},
     form::{Problem, fresh},
@@ -26,7 +27,6 @@ use crate::{
     kept::Seen,
     live::{self, Marker},
     pages::{self, Site},
-    product::grouped,
     query::category_link,
     refusal::Refused,
     visit::Visit,
@@ -144,15 +144,15 @@ fn pieces(
 impl Piece {
     fn step(answer: &RenameCategoryResponse) -> Piece {
         Piece::Step {
-            renamed: grouped(answer.renamed),
-            total: grouped(answer.total),
+            renamed: grouped(answer.renamed.unsigned_abs()),
+            total: grouped(answer.total.unsigned_abs()),
             value: answer.renamed,
             most: answer.total.max(1),
         }
     }
 
     fn done(answer: &RenameCategoryResponse, asked: &Asked) -> Piece {
-        Piece::Done { renamed: grouped(answer.renamed), link: category_link(asked.to.trim()) }
+        Piece::Done { renamed: grouped(answer.renamed.unsigned_abs()), link: category_link(asked.to.trim()) }
     }
 
     fn broken_off(status: &Status, asked: Asked) -> Piece {
@@ -167,7 +167,7 @@ async fn preview(backends: &Backends, asked: &Asked) -> Result<Preview, Refused>
     let answer = answer.ok_or_else(|| Refused::Failed(Failure::Internal("a renaming was not answered".into())))?;
     let sample = answer.sample.into_iter().zip(answer.sample_categories);
     Ok(Preview {
-        total: grouped(answer.total),
+        total: grouped(answer.total.unsigned_abs()),
         is_one: answer.total == 1,
         merges: answer.merges,
         sample: sample.map(|(product, then)| (product.name, product.category, then)).collect(),
