@@ -10,10 +10,10 @@ use proto::products::{Category, ListCategoriesRequest};
 use serde::Deserialize;
 
 use crate::{
-    number::grouped,
     backends::{Backends, categories::CATEGORIES},
     error::{Backend, Failure},
     frame::{Frame, Nav},
+    number::grouped,
     pages,
     product::{Pager, levels},
     query::{category_link, link},

@@ -11,7 +11,6 @@ use proto::products::{Category, ListProductsRequest};
 use serde::Deserialize;
 
 use crate::{
-    number::grouped,
     backends::{
         Backends,
         products::{LIST, PRODUCTS_PER_PAGE},
@@ -19,6 +18,7 @@ use crate::{
     changes::Changes,
     error::{Backend, Failure},
     frame::{Frame, Nav, Notice},
+    number::grouped,
     pages,
     product::{self, Listing, Pager},
     query::{Column, Sort, category_filter, link},

@@ -18,7 +18,6 @@ use tonic::{Status, Streaming};
 use tracing::warn;
 
 use crate::{
-    number::grouped,
     backends::{Backends, categories::RENAME},
     error::{Backend, Failure, sentence},
     form::{Problem, fresh},
@@ -26,6 +25,7 @@ use crate::{
     grpcurl::Command,
     kept::Seen,
     live::{self, Marker},
+    number::grouped,
     pages::{self, Site},
     query::category_link,
     refusal::Refused,
