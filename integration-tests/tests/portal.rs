@@ -3,6 +3,7 @@
 mod bad_days;
 mod forms;
 mod history;
+mod imports;
 mod manners;
 mod metrics;
 
