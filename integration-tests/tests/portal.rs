@@ -7,6 +7,7 @@ mod catalogue;
 mod forms;
 mod history;
 mod logs;
+mod imports;
 mod manners;
 mod metrics;
 mod services;

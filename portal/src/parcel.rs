@@ -55,7 +55,7 @@ pub(crate) struct Parcel {
 pub(crate) struct File {
     name: String,
     /// None behind its end: only then the form has a next field.
-    field: Option<Field<'static>>,
+    field: Option<Box<Field<'static>>>,
     held: Arc<AtomicUsize>,
 }
 
@@ -98,7 +98,7 @@ impl Parcel {
         }
         if let Some(name) = field.file_name() {
             let name = last_part(name);
-            return Ok(Some(Item::File(File { name, field: Some(field), held: Arc::clone(&self.held) })));
+            return Ok(Some(Item::File(File { name, field: Some(Box::new(field)), held: Arc::clone(&self.held) })));
         }
         let name = field.name().unwrap_or_default().to_owned();
         let value = field.text().await.map_err(|error| cut(&error))?;

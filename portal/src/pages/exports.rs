@@ -37,7 +37,7 @@ use crate::{
 #[serde(default)]
 pub(crate) struct Asked {
     category: String,
-    /// An order of ListProducts; empty means the newest first.
+    /// An order of `ListProducts`; empty means the newest first.
     sort: String,
     q: String,
     field: String,
