@@ -37,6 +37,7 @@ impl Visitors {
             Some(connection) if !connection.is_closed() => connection,
             _ => self.open().await?,
         };
+        connection.ready().await?;
         let mut request =
             Request::get(path).header(header::HOST, self.address.to_string()).header(header::ACCEPT_ENCODING, "gzip");
         for (name, value) in headers {
