@@ -4,7 +4,7 @@ mod local;
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 /// The zone that a visitor reads times in. A page says which, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,27 +35,43 @@ impl Zone {
 
     /// With the day: 23 Nov 2026, 14:05.
     pub(crate) fn day(&self, moment: Moment) -> String {
-        self.write(moment, "%-d %b %Y, %H:%M")
+        let at = self.civil(moment);
+        format!("{} {} {}, {:02}:{:02}", at.day(), month(at), at.year(), at.hour(), at.minute())
     }
 
     /// With the day and seconds, for one of many: 23 Nov, 14:05:09.
     pub(crate) fn exact(&self, moment: Moment) -> String {
-        self.write(moment, "%-d %b, %H:%M:%S")
+        let at = self.civil(moment);
+        format!("{} {}, {:02}:{:02}:{:02}", at.day(), month(at), at.hour(), at.minute(), at.second())
     }
 
     /// With milliseconds, without the day: 14:05:09.123.
     pub(crate) fn fine(&self, moment: Moment) -> String {
-        self.write(moment, "%H:%M:%S%.3f")
+        let at = self.civil(moment);
+        format!("{:02}:{:02}:{:02}.{:03}", at.hour(), at.minute(), at.second(), at.millisecond())
     }
 
     /// With seconds, without the day: 14:05:09.
     pub(crate) fn clock(&self, moment: Moment) -> String {
-        self.write(moment, "%H:%M:%S")
+        let at = self.civil(moment);
+        format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
     }
 
-    fn write(&self, moment: Moment, format: &str) -> String {
-        moment.0.to_zoned(self.0.clone()).strftime(format).to_string()
+    /// The day alone: 23 Nov 2026.
+    pub(crate) fn date(&self, moment: Moment) -> String {
+        let at = self.civil(moment);
+        format!("{} {} {}", at.day(), month(at), at.year())
     }
+
+    fn civil(&self, moment: Moment) -> DateTime {
+        self.0.to_datetime(moment.0)
+    }
+}
+
+/// A month as tables have room for it. Not through a format string: pages of fifty times spend a tenth on those.
+fn month(at: DateTime) -> &'static str {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    usize::try_from(at.month() - 1).ok().and_then(|month| MONTHS.get(month)).copied().unwrap_or_default()
 }
 
 /// A point in time.
@@ -75,7 +91,9 @@ impl Moment {
 
     /// For the `datetime` attribute: 2026-11-23T14:05:09Z.
     pub(crate) fn iso(self) -> String {
-        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        let at = Zone::UTC.civil(self);
+        let (date, time) = ((at.year(), at.month(), at.day()), (at.hour(), at.minute(), at.second()));
+        format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", date.0, date.1, date.2, time.0, time.1, time.2)
     }
 
     /// How long ago it was, seen from `now`: "12 s ago".

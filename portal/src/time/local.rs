@@ -21,12 +21,7 @@ impl Zone {
 
     /// As a form's field has it: 2026-11-23T14:05:09.
     pub(crate) fn typed(&self, moment: Moment) -> String {
-        self.write(moment, TYPED)
-    }
-
-    /// The day alone: 23 Nov 2026.
-    pub(crate) fn date(&self, moment: Moment) -> String {
-        self.write(moment, "%-d %b %Y")
+        self.civil(moment).strftime(TYPED).to_string()
     }
 
     /// How far the zone's clock is ahead of UTC then, in seconds.

@@ -42,7 +42,8 @@ macro_rules! product_columns {
 }
 pub(super) use product_columns;
 
-#[derive(FromRow)]
+// Its columns in their order are also the values of a JSON array.
+#[derive(FromRow, serde::Deserialize)]
 pub(super) struct ProductRow {
     pub(super) id: i64,
     name: String,
@@ -52,6 +53,17 @@ pub(super) struct ProductRow {
     create_time: i64,
     update_time: i64,
     delete_time: Option<i64>,
+}
+
+impl ProductRow {
+    /// What stands before a statement of rows, with `)` behind it, so that SQLite answers all of them as one value.
+    /// Their order is kept, for the statement has a limit.
+    pub(super) const WHOLE: &str = concat!("SELECT json_group_array(json_array(", product_columns!(), ")) FROM (");
+
+    /// Reads what such a statement answers.
+    pub(super) fn read_whole(page: &str) -> Result<Vec<ProductRow>, sqlx::Error> {
+        serde_json::from_str(page).map_err(|cause| sqlx::Error::Decode(cause.into()))
+    }
 }
 
 impl From<ProductRow> for Product {

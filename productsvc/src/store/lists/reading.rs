@@ -51,8 +51,17 @@ impl Reading<'_> {
         if self.range.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<ProductRow> =
-            on_either!(on, |c| self.statement("", Wanted::All).build_query_as().fetch_all(c).await?);
+        let rows: Vec<ProductRow> = match on {
+            // The driver hands every value of every row from one thread to another; a page is cheaper as one value.
+            Connection::Sqlite(connection) => {
+                let mut whole = self.statement(ProductRow::WHOLE, Wanted::All);
+                let page: String = whole.push(")").build_query_scalar().fetch_one(&mut **connection).await?;
+                ProductRow::read_whole(&page)?
+            }
+            Connection::Postgres(connection) => {
+                self.statement("", Wanted::All).build_query_as().fetch_all(&mut **connection).await?
+            }
+        };
         let order = Order { by: self.by, descending: false };
         let placed = rows.into_iter().map(Product::from).map(|product| (order.place(&product), product));
         Ok(placed.filter(|(place, _)| self.range.contains(place)).take(self.limit).collect())
