@@ -77,7 +77,7 @@ async fn a_file_is_looked_at_applied_and_undone() -> anyhow::Result<()> {
     let done = system.get(&import).await?;
     assert!(done.text.contains("10,001 changes are in the catalogue."), "{}", done.text);
     let all = catalogue::read(&system).await?;
-    assert_eq!((all.len(), all["HAM-16"].name.as_str()), (10_001, "Framing hammer"));
+    assert_eq!((all.len(), all["ham-16"].name.as_str()), (10_001, "Framing hammer"), "and the SKU as the file has it");
 
     let undone = step(&system, &system.get(&import).await?, &format!("{import}/undo")).await?;
     assert_eq!(undone.status, 303);

@@ -85,7 +85,8 @@ pub(crate) async fn show(State(backends): State<Backends>, visit: Visit, asked: 
         Err(Unfound::Asked(error)) => return refuse(&backends, &visit, &selection, error).await,
         Err(Unfound::Failed(failure)) => return Err(failure),
     };
-    let title = if selection.page.is_empty() { "Logs" } else { "Logs, continued" };
+    let what = if selection.text.is_empty() { "Logs".to_owned() } else { format!("“{}” – Logs", selection.text) };
+    let title = if selection.page.is_empty() { what } else { format!("{what}, continued") };
     let frame = Frame::new(&visit, Nav::Logs, title)
         .with_command(backends.command(Backend::Logs, QUERY, &request))
         .with_command(backends.command(Backend::Logs, STATISTICS, &GetStatisticsRequest {}));

@@ -73,7 +73,12 @@ struct Renaming {
 /// A piece of the page that tells how far it is.
 #[derive(Template)]
 #[template(path = "renamed.html")]
-enum Piece {
+struct Piece {
+    word: Word,
+}
+
+/// What a piece says.
+enum Word {
     Step { renamed: String, total: String, value: i64, most: i64 },
     Done { renamed: String, link: String },
     BrokenOff { why: String, from: String, to: String, request_id: String },
@@ -143,22 +148,20 @@ fn pieces(
 
 impl Piece {
     fn step(answer: &RenameCategoryResponse) -> Piece {
-        Piece::Step {
-            renamed: grouped(answer.renamed.unsigned_abs()),
-            total: grouped(answer.total.unsigned_abs()),
-            value: answer.renamed,
-            most: answer.total.max(1),
-        }
+        let (renamed, total) = (grouped(answer.renamed.unsigned_abs()), grouped(answer.total.unsigned_abs()));
+        Piece { word: Word::Step { renamed, total, value: answer.renamed, most: answer.total.max(1) } }
     }
 
     fn done(answer: &RenameCategoryResponse, asked: &Asked) -> Piece {
-        Piece::Done { renamed: grouped(answer.renamed.unsigned_abs()), link: category_link(asked.to.trim()) }
+        let (renamed, link) = (grouped(answer.renamed.unsigned_abs()), category_link(asked.to.trim()));
+        Piece { word: Word::Done { renamed, link } }
     }
 
     fn broken_off(status: &Status, asked: Asked) -> Piece {
         warn!("a renaming broke off: {status}");
-        let failure = Failure::of(Backend::Catalogue, status);
-        Piece::BrokenOff { why: failure.headline(), from: asked.from, to: asked.to, request_id: asked.request_id }
+        let why = Failure::of(Backend::Catalogue, status).headline();
+        let Asked { from, to, request_id } = asked;
+        Piece { word: Word::BrokenOff { why, from, to, request_id } }
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the page of the log shows of records, gaps and those who are silent.
+
 use proto::logs::{GetStatisticsResponse, Level, LevelCount, Speaker, Storage};
 
 use super::*;

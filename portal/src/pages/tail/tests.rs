@@ -1,3 +1,5 @@
+//! What a live view says, piece by piece, and how it ends.
+
 use mesh::Call;
 use proto::logs::{Level, OffsetRange};
 

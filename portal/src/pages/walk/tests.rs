@@ -1,3 +1,5 @@
+//! How one request's records stand in order, grouped by who said them.
+
 use proto::logs::Level;
 
 use super::*;
