@@ -29,7 +29,8 @@ pub(crate) enum Nav {
 pub(crate) struct Entry {
     pub(crate) label: &'static str,
     pub(crate) href: &'static str,
-    pub(crate) here: bool,
+    /// How `aria-current` says that this is where one is; none elsewhere.
+    pub(crate) here: Option<&'static str>,
 }
 
 /// What a page says about the step before. A closed set, so that no link can put words into it.
@@ -94,6 +95,8 @@ pub(crate) struct Frame {
     pub(crate) commands: Vec<Command>,
     zone: Zone,
     here: Nav,
+    /// Whether the page is the entry itself, and not something behind it.
+    is_entry: bool,
 }
 
 impl Frame {
@@ -105,7 +108,13 @@ impl Frame {
             commands: Vec::new(),
             zone: visit.zone.clone(),
             here,
+            is_entry: true,
         }
+    }
+
+    /// Around a page behind an entry of the navigation, such as a product behind Home.
+    pub(crate) fn behind(visit: &Visit, here: Nav, title: impl Into<String>) -> Frame {
+        Frame { is_entry: false, ..Frame::new(visit, here, title) }
     }
 
     /// The same around a page of another title.
@@ -134,7 +143,8 @@ impl Frame {
     }
 
     pub(crate) fn navigation(&self) -> [Entry; 7] {
-        let entry = |nav, label, href| Entry { label, href, here: self.here == nav };
+        let how = if self.is_entry { "page" } else { "true" };
+        let entry = |nav, label, href| Entry { label, href, here: (self.here == nav).then_some(how) };
         [
             entry(Nav::Home, "Home", "/"),
             entry(Nav::Add, "Add Product", "/products/new"),

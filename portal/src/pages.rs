@@ -47,7 +47,7 @@ use crate::{
     backends::Backends,
     changes::Changes,
     csrf,
-    error::Failure,
+    error::{Backend, Failure},
     host,
     host::Names,
     kept::{self, Seen},
@@ -72,6 +72,7 @@ pub(crate) struct Site {
 
 /// All pages, behind what every request gets.
 pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
+    let logs = site.backends.channel(Backend::Logs).clone();
     Router::new()
         .merge(of_the_catalogue(&site))
         .route("/products", get(async || Redirect::to("/")).post(add::save))
@@ -111,7 +112,7 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         )
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
-        .layer(from_fn(move |request, next| visit::receive(traces.clone(), request, next)))
+        .layer(from_fn(move |request, next| visit::receive((traces.clone(), logs.clone()), request, next)))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_compressed))
         .with_state(site)
 }

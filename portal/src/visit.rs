@@ -17,8 +17,8 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
-use mesh::{Call, Pages};
-use tracing::{debug, error, warn};
+use mesh::{Call, Channel, Pages};
+use tracing::{debug, error, info, warn};
 
 use crate::{cookie::Cookie, error::Failure, pages, time::Zone};
 
@@ -76,7 +76,7 @@ impl<S: Sync> FromRequestParts<S> for Visit {
 }
 
 /// Receives a request and sees its answer off.
-pub(crate) async fn receive(traces: Pages, mut request: Request, next: Next) -> Response {
+pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     for name in &INTERNAL {
         request.headers_mut().remove(name);
@@ -92,15 +92,19 @@ pub(crate) async fn receive(traces: Pages, mut request: Request, next: Next) -> 
             let mut response = answer(request, next).await;
             let failure = response.extensions_mut().remove::<Failure>();
             if let Some(failure) = &failure {
-                response = pages::failure::page(&visit, &method, failure, response);
+                response = pages::failure::page(&visit, (&method, &logs), failure, response);
             }
             response.headers_mut().insert(REQUEST_ID, id);
             guard(&mut response);
+            let has_failed = failure.is_some();
             let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
             if response.status().is_server_error() {
                 warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+            } else if has_failed {
+                // Whoever quotes its request id should find it.
+                info!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
             } else {
                 debug!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
             }

@@ -1,17 +1,20 @@
 //! The stylesheet and the icon, under addresses that change with their content.
 
-use std::{fmt::Write as _, sync::LazyLock};
+use std::{fmt::Write as _, io::Write as _, sync::LazyLock};
 
 use axum::{
     extract::RawQuery,
     response::{IntoResponse as _, Response},
 };
-use http::header;
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest as _, Sha256};
 
 /// A file that is part of the program.
 pub(crate) struct Asset {
     content: &'static str,
+    /// As small as it gets: it is sent to every new visitor, and compressed once.
+    compressed: Vec<u8>,
     media_type: &'static str,
     version: String,
     link: String,
@@ -29,8 +32,22 @@ pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
         include_str!("../../assets/style/imports.css"),
         include_str!("../../assets/style/narrow.css"),
     );
-    Asset::new("/style.css", "text/css; charset=utf-8", parts)
+    Asset::new("/style.css", "text/css; charset=utf-8", without_comments(parts).leak())
 });
+
+/// A stylesheet as a browser needs it: comments and the space between lines are for us. Nothing in ours stands
+/// between quotes that looks like either.
+fn without_comments(style: &str) -> String {
+    let mut bare = String::with_capacity(style.len());
+    let mut rest = style;
+    while let Some((before, behind)) = rest.split_once("/*") {
+        bare.push_str(before);
+        rest = behind.split_once("*/").map_or("", |(_, behind)| behind);
+    }
+    bare.push_str(rest);
+    let lines = bare.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
 
 /// The mark of Rundoo: three boards on a stack.
 pub(crate) static ICON: LazyLock<Asset> =
@@ -39,12 +56,18 @@ pub(crate) static ICON: LazyLock<Asset> =
 /// The mark inside of a page.
 pub(crate) static INLINE_ICON: LazyLock<String> = LazyLock::new(|| ICON.inline());
 
-pub(crate) async fn style(RawQuery(query): RawQuery) -> Response {
-    STYLE.answer(query.as_deref())
+pub(crate) async fn style(headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    STYLE.answer(&headers, query.as_deref())
 }
 
-pub(crate) async fn icon(RawQuery(query): RawQuery) -> Response {
-    ICON.answer(query.as_deref())
+pub(crate) async fn icon(headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    ICON.answer(&headers, query.as_deref())
+}
+
+/// Whether a browser says that it takes gzip. All do that take it, without conditions.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let texts = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
 }
 
 impl Asset {
@@ -55,7 +78,10 @@ impl Asset {
             write!(version, "{byte:02x}").expect("a string takes everything");
         }
         let link = format!("{path}?{version}");
-        Asset { content, media_type, version, link }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let written = encoder.write_all(content.as_bytes()).and_then(|()| encoder.finish());
+        let compressed = written.expect("memory takes everything");
+        Asset { content, compressed, media_type, version, link }
     }
 
     /// Where this very content is.
@@ -77,10 +103,17 @@ impl Asset {
         link
     }
 
-    fn answer(&self, query: Option<&str>) -> Response {
+    fn answer(&'static self, headers: &HeaderMap, query: Option<&str>) -> Response {
         let caching =
             if query == Some(self.version.as_str()) { "public, max-age=31536000, immutable" } else { "no-cache" };
-        ([(header::CONTENT_TYPE, self.media_type), (header::CACHE_CONTROL, caching)], self.content).into_response()
+        let about = [(header::CONTENT_TYPE, self.media_type), (header::CACHE_CONTROL, caching)];
+        if !takes_gzip(headers) {
+            return (about, self.content).into_response();
+        }
+        let mut response = (about, self.compressed.as_slice()).into_response();
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        response
     }
 }
 
@@ -91,13 +124,25 @@ mod tests {
     #[test]
     fn only_the_address_with_its_hash_is_kept_for_ever() {
         let caching = |query| {
-            let response = STYLE.answer(query);
+            let response = STYLE.answer(&HeaderMap::new(), query);
             response.headers()[header::CACHE_CONTROL].to_str().unwrap().to_owned()
         };
         let (_, query) = STYLE.link().split_once('?').unwrap();
         assert!(caching(Some(query)).contains("immutable"));
         assert_eq!(caching(Some("v=0")), "no-cache");
         assert_eq!(caching(None), "no-cache");
+    }
+
+    #[test]
+    fn who_takes_gzip_gets_as_little_as_possible() {
+        let answer = |coding: &'static str| {
+            let headers = [(header::ACCEPT_ENCODING, HeaderValue::from_static(coding))].into_iter().collect();
+            STYLE.answer(&headers, None).headers().get(header::CONTENT_ENCODING).cloned()
+        };
+        assert_eq!(answer("deflate, gzip").unwrap(), "gzip");
+        assert_eq!(answer("identity"), None);
+        assert!(!STYLE.content.contains("/*") && STYLE.content.contains("prefers-color-scheme"));
+        assert!(STYLE.compressed.len() < 8 * 1024, "{} bytes of style are too many", STYLE.compressed.len());
     }
 
     #[test]

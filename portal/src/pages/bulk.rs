@@ -143,7 +143,7 @@ fn frame(visit: &Visit, deed: Deed, has_problem: bool) -> Frame {
         Deed::Move => "Move products",
         Deed::Delete => "Delete products",
     };
-    Frame::new(visit, Nav::Elsewhere, format!("{prefix}{what}"))
+    Frame::behind(visit, Nav::Home, format!("{prefix}{what}"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a page is shown once")]

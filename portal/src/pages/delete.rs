@@ -114,7 +114,7 @@ fn frame(backends: &Backends, visit: &Visit, (id, etag): (i64, &str), has_proble
     // To be checked only: whoever pastes it to see what it does should not lose a product.
     let request = DeleteProductRequest { id, etag: etag.to_owned(), validate_only: true, ..Default::default() };
     let command = backends.command(Backend::Catalogue, DELETE, &request);
-    Frame::new(visit, Nav::Elsewhere, format!("{prefix}Delete product {id}")).with_command(command)
+    Frame::behind(visit, Nav::Home, format!("{prefix}Delete product {id}")).with_command(command)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a page is shown once")]

@@ -187,7 +187,7 @@ async fn page(site: &Site, visit: &Visit, id: i64, form: ProductForm) -> Respons
 
 fn frame(visit: &Visit, id: i64, has_problem: bool) -> Frame {
     let prefix = if has_problem { "Error: " } else { "" };
-    Frame::new(visit, Nav::Elsewhere, format!("{prefix}Edit product {id}"))
+    Frame::behind(visit, Nav::Home, format!("{prefix}Edit product {id}"))
 }
 
 /// What the form says, to be checked only.

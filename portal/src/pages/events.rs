@@ -68,7 +68,7 @@ pub(crate) async fn show(
         (service, false) => format!("Events of {service}, continued"),
     };
     let request = events_of(&asked.service, "", asked.page.clone());
-    let frame = Frame::new(&visit, Nav::Elsewhere, title).with_command(backends.command(
+    let frame = Frame::behind(&visit, Nav::Services, title).with_command(backends.command(
         Backend::Registry,
         LIST_EVENTS,
         &request,

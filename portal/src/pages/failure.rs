@@ -3,10 +3,14 @@
 use askama::Template;
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
+use mesh::Channel;
+use proto::logs::{Filter, QueryRequest};
 
 use crate::{
+    backends::logs::QUERY,
     error::Failure,
     frame::{Frame, Nav},
+    grpcurl::Command,
     pages::{self, RETRY_SECONDS},
     visit::Visit,
 };
@@ -23,11 +27,11 @@ struct Page {
 }
 
 /// Makes a page of a failure; headers that came with it, such as `allow`, stay.
-pub(crate) fn page(visit: &Visit, method: &Method, failure: &Failure, bare: Response) -> Response {
+pub(crate) fn page(visit: &Visit, (method, logs): (&Method, &Channel), failure: &Failure, bare: Response) -> Response {
     let headline = failure.headline();
     let retries = failure.passes() && method.is_safe();
     let page = Page {
-        frame: Frame::new(visit, Nav::Elsewhere, headline.clone()),
+        frame: Frame::new(visit, Nav::Elsewhere, headline.clone()).with_command(records(logs, &visit.request_id)),
         status: failure.status(),
         headline,
         text: failure.text(),
@@ -43,4 +47,10 @@ pub(crate) fn page(visit: &Visit, method: &Method, failure: &Failure, bare: Resp
         response.headers_mut().insert(header::REFRESH, HeaderValue::from(u16::from(RETRY_SECONDS)));
     }
     response
+}
+
+/// How to ask for all that was logged during the request.
+fn records(logs: &Channel, request_id: &str) -> Option<Command> {
+    let filter = Some(Filter { request_id: request_id.to_owned(), ..Filter::default() });
+    Some(Command::new(&logs.address()?, QUERY, &QueryRequest { filter, ..QueryRequest::default() }))
 }

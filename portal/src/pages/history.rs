@@ -103,7 +103,7 @@ pub(crate) async fn show(
     let own = format!("{}/history", product.link());
     let title = format!("History of product {id}{}", if is_first { "" } else { ", continued" });
     let history = History {
-        frame: Frame::new(&visit, Nav::Elsewhere, title).with_command(command),
+        frame: Frame::behind(&visit, Nav::Home, title).with_command(command),
         rows: rows(&versions.versions, before.as_ref(), &product),
         pager: Pager::new("", &versions.next_page_token, |token| link(&own, &[("page", token)])),
         product,
@@ -156,7 +156,7 @@ async fn question(
     let compared = backends.compare(request).await?;
     let prefix = if problem.is_some() { "Error: " } else { "" };
     let restore = Restore {
-        frame: Frame::new(visit, Nav::Elsewhere, format!("{prefix}Version {version} of product {id}"))
+        frame: Frame::behind(visit, Nav::Home, format!("{prefix}Version {version} of product {id}"))
             .with_command(command),
         since: compared.to.and_then(|to| to.product).and_then(|product| Moment::read(product.update_time)),
         differences: compared.differences.into_iter().filter_map(Difference::read).collect(),

@@ -101,7 +101,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Failure> {
     let Path((service, instance)) = name.map_err(|_| Failure::NoSuchInstance)?;
     let Query(Asked { page }) = asked?;
-    let frame = |title| Frame::new(&visit, Nav::Elsewhere, title);
+    let frame = |title| Frame::behind(&visit, Nav::Services, title);
     let asked = events_of(&service, &instance, page.clone());
     let events_command = backends.command(Backend::Registry, LIST_EVENTS, &asked);
     let (frame, portrait, history) = if page.is_empty() {

@@ -116,7 +116,7 @@ pub(crate) async fn show(
     let speaker = census.instances.iter().find(|instance| {
         graph.as_ref().map_or(!instance::is_down(instance), |graph| graph.instance_id == instance.instance_id)
     });
-    let frame = Frame::new(&visit, Nav::Elsewhere, service.clone())
+    let frame = Frame::behind(&visit, Nav::Services, service.clone())
         .with_command(backends.command(Backend::Registry, DISCOVER, &discovery_of(&service)))
         .with_command(speaker.and_then(stats_command))
         .with_command(speaker.and_then(graph_command))

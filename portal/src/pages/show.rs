@@ -98,7 +98,7 @@ pub(crate) fn page(backends: &Backends, visit: &Visit, product: Product) -> Resp
 fn frame(backends: &Backends, visit: &Visit, product: &Product) -> Frame {
     let command =
         backends.command(Backend::Catalogue, GET, &GetProductRequest { id: product.id, ..Default::default() });
-    Frame::new(visit, Nav::Elsewhere, product.name.clone()).with_command(command)
+    Frame::behind(visit, Nav::Home, product.name.clone()).with_command(command)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a page is shown once")]

@@ -207,6 +207,7 @@ impl Following {
         {
             piece.push_str(&self.writer.told("fair", "The log was begun anew. This is its beginning."));
         }
+        let came = !records.is_empty();
         self.rows += records.len();
         self.start = Start::FromOffset(next_offset);
         piece.push_str(&self.writer.rows(records));
@@ -220,6 +221,8 @@ impl Following {
                 let words = format!("{} are still to be looked at", count(behind, "record"));
                 piece.push_str(&self.writer.pulse("fair", &words));
             }
+            // How many wait is told once a second; that some came is seen before.
+            None if came => piece.push_str(&self.writer.pulse("good", "Following")),
             None => {}
         }
         if self.rows >= MOST_ROWS {

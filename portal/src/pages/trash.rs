@@ -58,7 +58,7 @@ pub(crate) async fn show(
     let command = backends.command(Backend::Catalogue, LIST, &request);
     let listing = Listing::from(backends.list(request).await.map_err(Refused::into_failure)?);
     let trash = Trash {
-        frame: Frame::new(&visit, Nav::Elsewhere, title).with_notice(asked.notice).with_command(command),
+        frame: Frame::behind(&visit, Nav::Home, title).with_notice(asked.notice).with_command(command),
         pager: listing.pager(|token| link("/trash", &[("page", token)])),
         total: listing.total,
         products: listing.products.into_iter().map(|product| (product, fresh())).collect(),
