@@ -98,6 +98,8 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/events", get(events::show))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
+        // Who reaches it may read it: a door is not what this file is.
+        .route("/robots.txt", get("User-agent: *\nAllow: /\n"))
         .route("/style.css", get(assets::style))
         .route("/favicon.svg", get(assets::icon))
         .route("/favicon.ico", get(assets::icon))
