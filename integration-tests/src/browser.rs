@@ -56,7 +56,7 @@ pub struct Browser {
 #[derive(Debug)]
 struct Driver {
     child: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Drop for Driver {
@@ -86,8 +86,8 @@ impl Browser {
             .kill_on_drop(true)
             .spawn()
             .context("could not start chromedriver")?;
-        let driver = Driver { child, _profile: profile };
-        let capabilities = capabilities(look, driver._profile.path());
+        let driver = Driver { child, profile };
+        let capabilities = capabilities(look, driver.profile.path());
         let client = eventually("the browser starts", async || {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             builder.capabilities(capabilities.clone());

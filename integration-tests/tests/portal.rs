@@ -14,8 +14,9 @@ mod metrics;
 mod services;
 
 use anyhow::Context as _;
-use harness::System;
 use harness::http::Page;
+use harness::{System, eventually};
+use proto::registry::Instance;
 
 /// Adds a product through the form; answers where its page is.
 async fn add(system: &System, product: [&str; 3]) -> anyhow::Result<String> {
@@ -43,4 +44,22 @@ fn typed(form: &Page) -> [String; 3] {
 fn listed(page: &Page) -> Vec<u64> {
     let rows = page.text.split("<a href=\"/products/").skip(1);
     rows.filter_map(|rest| rest.split('"').next()?.parse().ok()).collect()
+}
+
+/// Waits until a page holds all of these words.
+async fn shows(system: &System, path: &str, words: &[&str]) -> Page {
+    eventually(path, async || {
+        let page = system.get(path).await?;
+        for words in words {
+            anyhow::ensure!(page.text.contains(words), "no {words}: {} {}", page.status, page.text);
+        }
+        Ok(page)
+    })
+    .await
+}
+
+/// An instance of a service.
+async fn instance_of(system: &System, service: &str) -> anyhow::Result<Instance> {
+    let listed = system.instances().await?.into_iter().find(|instance| instance.service == service);
+    listed.with_context(|| format!("no {service} is registered"))
 }

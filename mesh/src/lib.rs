@@ -40,6 +40,7 @@ mod record;
 pub mod call;
 pub mod refusal;
 pub mod page;
+pub mod cell;
 #[cfg(feature = "objects")]
 pub mod objects;
 mod silent;

@@ -15,7 +15,8 @@ pub(crate) mod versions;
 
 use std::sync::Arc;
 
-use mesh::{Channel, Mesh};
+use http::HeaderMap;
+use mesh::{Call, Channel, Mesh};
 use prost::Message;
 use proto::{
     logs::log_service_client::LogServiceClient, products::product_service_client::ProductServiceClient,
@@ -27,6 +28,11 @@ use crate::{
     error::Backend,
     grpcurl::{Command, Method},
 };
+
+/// The call of this page, for what goes on for longer than a page waits.
+pub(crate) fn endless() -> Call {
+    Call::current().unwrap_or_else(|| Call::begin(&HeaderMap::new())).endless()
+}
 
 /// The services behind the pages. Cheap to clone.
 #[derive(Debug, Clone)]

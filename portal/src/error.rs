@@ -119,6 +119,11 @@ impl Failure {
         Failure::Unanswered { backend, silence, cause: status.message().to_owned() }
     }
 
+    /// An address whose query is none that a page has sent.
+    pub(crate) fn malformed_query() -> Failure {
+        Failure::BadRequest("A part of the address after the question mark is malformed or stands there twice.".into())
+    }
+
     /// The status of the page that tells of it.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
@@ -246,7 +251,7 @@ impl IntoResponse for Failure {
 
 impl From<QueryRejection> for Failure {
     fn from(_: QueryRejection) -> Failure {
-        Failure::BadRequest("A part of the address after the question mark is malformed or stands there twice.".into())
+        Failure::malformed_query()
     }
 }
 

@@ -178,10 +178,6 @@ impl Frame {
         self.zone.clock(*moment)
     }
 
-    pub(crate) fn date(&self, moment: &Moment) -> String {
-        self.zone.date(*moment)
-    }
-
     pub(crate) fn fine(&self, moment: &Moment) -> String {
         self.zone.fine(*moment)
     }

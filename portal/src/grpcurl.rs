@@ -1,9 +1,11 @@
 //! What a page asked, as a command to paste: grpcurl asks the same.
 
-use std::{collections::HashMap, fmt::Write as _, sync::LazyLock};
+use std::fmt::Write as _;
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::SerializeOptions;
+
+use crate::contract;
 
 /// A method of some service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,20 +24,6 @@ pub(crate) struct Command {
     pub(crate) line: String,
 }
 
-/// The requests of all methods that the portal's backends have.
-static INPUTS: LazyLock<HashMap<String, MessageDescriptor>> = LazyLock::new(|| {
-    let mut inputs = HashMap::new();
-    for set in
-        [proto::logs::DESCRIPTORS, proto::mesh::DESCRIPTORS, proto::products::DESCRIPTORS, proto::registry::DESCRIPTORS]
-    {
-        let pool = DescriptorPool::decode(set).expect("our own descriptors can be read");
-        for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
-            inputs.insert(format!("{}/{}", method.parent_service().full_name(), method.name()), method.input());
-        }
-    }
-    inputs
-});
-
 impl Command {
     /// The command that sends `request` to who answers at `address`.
     pub(crate) fn new(address: &str, method: Method, request: &impl Message) -> Command {
@@ -46,9 +34,8 @@ impl Command {
 }
 
 fn json(method: Method, request: &impl Message) -> String {
-    let input = INPUTS.get(method.0).unwrap_or_else(|| panic!("there is no method {}", method.0)).clone();
-    let mut message = DynamicMessage::new(input);
-    message.transcode_from(request).expect("a request is a message of its method");
+    let input = contract::request(method.0).unwrap_or_else(|| panic!("there is no method {}", method.0));
+    let message = contract::dynamic(input, request);
     let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
     let mut json = Vec::new();
     message

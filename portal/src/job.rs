@@ -12,13 +12,13 @@ pub(crate) struct Job {
     pub(crate) mode: ImportMode,
     /// Where its rows came from; never empty.
     pub(crate) source: String,
-    pub(crate) rows: i64,
-    pub(crate) created: i64,
-    pub(crate) updated: i64,
-    pub(crate) unchanged: i64,
-    pub(crate) refused: i64,
-    pub(crate) undone: i64,
-    pub(crate) conflicts: i64,
+    pub(crate) rows: u64,
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) refused: u64,
+    pub(crate) undone: u64,
+    pub(crate) conflicts: u64,
     /// Whether it began by only looking.
     pub(crate) dry_run: bool,
     pub(crate) request_id: String,
@@ -33,13 +33,13 @@ impl From<ImportJob> for Job {
             state: job.state(),
             mode: job.mode(),
             source: if job.source.is_empty() { "rows without a name".into() } else { job.source },
-            rows: job.rows,
-            created: job.created,
-            updated: job.updated,
-            unchanged: job.unchanged,
-            refused: job.refused,
-            undone: job.undone,
-            conflicts: job.conflicts,
+            rows: job.rows.unsigned_abs(),
+            created: job.created.unsigned_abs(),
+            updated: job.updated.unsigned_abs(),
+            unchanged: job.unchanged.unsigned_abs(),
+            refused: job.refused.unsigned_abs(),
+            undone: job.undone.unsigned_abs(),
+            conflicts: job.conflicts.unsigned_abs(),
             dry_run: job.dry_run,
             request_id: job.request_id,
             begun: Moment::read(job.create_time),
@@ -103,7 +103,7 @@ impl Job {
     }
 
     /// Products that it changes, or changed.
-    pub(crate) fn changes(&self) -> i64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.created + self.updated
     }
 
@@ -122,32 +122,13 @@ impl Job {
     }
 
     /// How many of its steps are done, and of how many; these are not known while rows still come.
-    pub(crate) fn progress(&self) -> (i64, Option<i64>) {
+    pub(crate) fn progress(&self) -> (u64, Option<u64>) {
         let (did, all) = match self.state {
             ImportState::Undoing => (self.undone + self.conflicts, self.changes()),
             _ => (self.changes() + self.unchanged + self.refused, self.rows),
         };
         (did, (did < all).then_some(all))
     }
-}
-
-/// A number as people read it: 1,234,567. Templates hand over what they have, which is a reference.
-pub(crate) fn count(number: &i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::from(if *number < 0 { "-" } else { "" });
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number of things: "1 row", "2 rows".
-pub(crate) fn several(number: i64, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {one}{plural}", count(&number))
 }
 
 #[cfg(test)]
@@ -165,13 +146,5 @@ mod tests {
         assert_eq!(job(ImportState::Running).progress(), (310, Some(1000)));
         assert_eq!(job(ImportState::Undoing).progress(), (20, Some(300)));
         assert_eq!(Job { rows: 310, ..job(ImportState::Running) }.progress(), (310, None), "rows still come");
-    }
-
-    #[test]
-    fn numbers_are_parted_where_people_part_them() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (-1000, "-1,000")] {
-            assert_eq!(count(&number), text);
-        }
-        assert_eq!((several(1, "row"), several(2000, "row")), ("1 row".into(), "2,000 rows".into()));
     }
 }

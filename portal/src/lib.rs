@@ -25,11 +25,13 @@ mod backends;
 mod error;
 mod refusal;
 
+mod contract;
 mod frame;
 mod grpcurl;
 mod query;
 mod time;
 
+mod difference;
 mod form;
 mod hit;
 mod product;
@@ -37,7 +39,7 @@ mod product;
 mod parcel;
 mod sheet;
 mod job;
-mod cell;
+mod csv;
 mod product_json;
 
 mod audience;

@@ -13,6 +13,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, header};
+use tracing::error;
 
 use crate::error::Failure;
 
@@ -57,6 +58,14 @@ where
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// A piece of such a page. One that cannot be rendered is left out: its status is long sent.
+pub(crate) fn piece(template: &impl Template) -> String {
+    template.render().unwrap_or_else(|cause| {
+        error!("could not render a piece of a page: {cause}");
+        String::new()
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! Numbers as people read them.
+//! Numbers as people read them. Templates hand over references, and others what they have.
+
+use std::borrow::Borrow;
 
 /// With its thousands apart: 1,234,567.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
+pub(crate) fn grouped(number: impl Borrow<u64>) -> String {
+    let digits = number.borrow().to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -14,7 +16,8 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// So many of something: `1 record`, `2,000 records`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: impl Borrow<u64>, noun: &str) -> String {
+    let number = *number.borrow();
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 

@@ -99,7 +99,7 @@ impl Selection {
             match key.as_str() {
                 "service" => selection.services.push(value),
                 "instance" => selection.instances.push(value),
-                _ if seen.contains(&key) => return Err(malformed()),
+                _ if seen.contains(&key) => return Err(Failure::malformed_query()),
                 "q" => value.trim().clone_into(&mut selection.text),
                 "level" => selection.level = level::least(&value).0,
                 "since" => since = SINCE.iter().position(|(known, ..)| *known == value),
@@ -108,7 +108,7 @@ impl Selection {
                 "order" => selection.oldest_first = value == "oldest",
                 "as_of" => selection.as_of = Zone::UTC.read(&value).unwrap_or(now),
                 "page" => selection.page = value,
-                "offset" => selection.offset = Some(value.parse().map_err(|_| malformed())?),
+                "offset" => selection.offset = Some(value.parse().map_err(|_| Failure::malformed_query())?),
                 _ => {}
             }
             seen.push(key);
@@ -258,10 +258,6 @@ impl Selection {
         parts.extend(more.iter().map(|(key, value)| (*key, value.as_str())));
         link(path, &parts)
     }
-}
-
-fn malformed() -> Failure {
-    Failure::BadRequest("A part of the address after the question mark is malformed or stands there twice.".into())
 }
 
 #[cfg(test)]

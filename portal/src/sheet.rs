@@ -8,15 +8,13 @@ pub(crate) mod encoding;
 pub(crate) mod fault;
 mod records;
 
+use mesh::cell::bare;
 use proto::products::ImportRow;
 
-use crate::{
-    cell::bare,
-    sheet::{
-        encoding::{Choice, Encoding, Text, Unreadable},
-        fault::Fault,
-        records::{LONGEST_FIELD, Record, Records},
-    },
+use crate::sheet::{
+    encoding::{Choice, Encoding, Text, Unreadable},
+    fault::Fault,
+    records::{LONGEST_FIELD, Record, Records},
 };
 
 /// What parts the columns of a file.

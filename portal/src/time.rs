@@ -68,7 +68,7 @@ impl Zone {
     }
 }
 
-/// A month as tables have room for it. Not through a format string: pages of fifty times spend a tenth on those.
+/// A month as tables have room for it. Not through a format string, which a page of fifty times feels.
 fn month(at: DateTime) -> &'static str {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     usize::try_from(at.month() - 1).ok().and_then(|month| MONTHS.get(month)).copied().unwrap_or_default()

@@ -31,7 +31,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const INTERNAL: [HeaderName; 2] = [HeaderName::from_static("x-rundoo-caller"), HeaderName::from_static("grpc-timeout")];
 
 /// Nothing but our own stylesheet and pictures; no script from anywhere, no frame around us.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 
 const GUARDS: [(HeaderName, &str); 5] = [

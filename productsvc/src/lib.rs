@@ -12,7 +12,6 @@
 pub mod adoption;
 pub mod archive;
 pub mod category;
-pub mod cell;
 pub mod config;
 pub mod error;
 pub mod exporter;

@@ -1,7 +1,7 @@
 //! The catalogue's pages beyond a single form: history, trash, bulk work, categories, kept pages.
 
 use anyhow::Context as _;
-use harness::http::{Page, send};
+use harness::http::{Page, decode, send};
 use harness::{System, eventually};
 use http::Method;
 
@@ -23,7 +23,7 @@ fn fields<'a>(page: &Page, names: &[&str], others: &[(&'a str, &'a str)]) -> Vec
     let own = tags.filter_map(|tag| {
         let part = |name: &str| Some(tag.split_once(&format!("{name}=\""))?.1.split('"').next()?.to_owned());
         let name = part("name")?;
-        names.contains(&name.as_str()).then_some((name, part("value")?.replace("&#34;", "\"")))
+        names.contains(&name.as_str()).then_some((name, decode(&part("value")?)))
     });
     own.chain(others.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
 }

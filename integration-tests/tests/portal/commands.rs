@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use harness::http::Page;
+use harness::http::{Page, decode};
 use harness::system::System;
 use harness::{dynamic, health};
 use tokio::process::Command;
@@ -15,11 +15,7 @@ use super::{add, manners};
 fn commands(page: &Page) -> Vec<String> {
     let starts = page.text.split("<pre tabindex=\"0\"><code>").skip(1);
     let lines = starts.filter_map(|rest| rest.split("</code>").next());
-    let decoded = |text: &str| {
-        let quotes = text.replace("&#39;", "'").replace("&#34;", "\"");
-        quotes.replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&")
-    };
-    lines.map(decoded).filter(|line| line.starts_with("grpcurl ")).collect()
+    lines.map(decode).filter(|line| line.starts_with("grpcurl ")).collect()
 }
 
 /// What a shell makes of a command: its arguments.

@@ -7,25 +7,10 @@ use harness::system::{Role, System};
 use proto::registry::{DeregisterRequest, DrainRequest, Instance, RegisterRequest, SuspectReason, UndrainRequest};
 use rustix::process::Signal;
 
-async fn instance_of(system: &System, service: &str) -> anyhow::Result<Instance> {
-    let listed = system.instances().await?.into_iter().find(|instance| instance.service == service);
-    listed.with_context(|| format!("no {service} is registered"))
-}
+use super::{instance_of, shows};
 
 fn page_of(instance: &Instance) -> String {
     format!("/services/{}/{}", instance.service, encode(&instance.instance_id))
-}
-
-/// Waits until a page holds all of these words.
-async fn shows(system: &System, path: &str, words: &[&str]) -> Page {
-    eventually(path, async || {
-        let page = system.get(path).await?;
-        for words in words {
-            anyhow::ensure!(page.text.contains(words), "no {words}: {} {}", page.status, page.text);
-        }
-        Ok(page)
-    })
-    .await
 }
 
 fn registration(instance_id: &str, boot_nonce: u64) -> RegisterRequest {

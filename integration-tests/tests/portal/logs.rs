@@ -15,6 +15,8 @@ use hyper_util::rt::TokioIo;
 use proto::logs::{Field, Level, LevelCount, LogRecord, ShipHeader};
 use tokio::net::TcpStream;
 
+use super::shows;
+
 const HOSTILE: &str = "<script>alert(1)</script>\"onfocus='x'/../?#%2F";
 
 /// Longer than a log service takes to come back, and a portal to find it.
@@ -49,18 +51,6 @@ async fn ship(system: &System, service: &str, records: &[LogRecord]) -> anyhow::
 
 fn rows(page: &Page) -> usize {
     page.text.matches("<li class=\"record ").count()
-}
-
-/// Waits until a page holds all of these words.
-async fn shows(system: &System, path: &str, words: &[&str]) -> Page {
-    eventually(path, async || {
-        let page = system.get(path).await?;
-        for words in words {
-            anyhow::ensure!(page.text.contains(words), "no {words}: {} {}", page.status, page.text);
-        }
-        Ok(page)
-    })
-    .await
 }
 
 /// A page that grows while it is read.
@@ -263,6 +253,21 @@ async fn without_the_log_service_every_page_of_it_says_so() -> anyhow::Result<()
     for path in ["/logs", "/logs/tail", "/logs/requests/a", "/logs/traces/b"] {
         let page = shows(&system, path, &["<h1>The log service is not answering right now</h1>"]).await;
         assert_eq!((page.status.as_u16(), &page.headers["refresh"]), (503, &http::HeaderValue::from_static("5")));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_could_not_be_shown_leads_to_the_record_that_says_so() -> anyhow::Result<()> {
+    let system = System::start().await?;
+
+    for path in ["/products/999", "/?page=garbage", "/nowhere"] {
+        let refused = system.get(path).await?;
+        let own = format!("/logs/requests/{}", refused.headers["x-request-id"].to_str()?);
+        assert!(refused.text.contains(&format!("href=\"{own}\"")), "{}", refused.text);
+
+        let said = format!("GET {} answered {}", path.split('?').next().unwrap_or_default(), refused.status.as_u16());
+        shows(&system, &own, &[&said]).await;
     }
     Ok(())
 }

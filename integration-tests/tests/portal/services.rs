@@ -1,27 +1,11 @@
 //! Services: who calls whom, a page for each service, what instances tell of themselves, all that happened.
 
 use anyhow::Context as _;
-use harness::eventually;
 use harness::http::{Page, encode};
 use harness::system::{Role, System};
-use proto::registry::{Instance, RegisterRequest};
+use proto::registry::RegisterRequest;
 
-/// Waits until a page holds all of these words.
-async fn shows(system: &System, path: &str, words: &[&str]) -> Page {
-    eventually(path, async || {
-        let page = system.get(path).await?;
-        for words in words {
-            anyhow::ensure!(page.text.contains(words), "no {words}: {} {}", page.status, page.text);
-        }
-        Ok(page)
-    })
-    .await
-}
-
-async fn instance_of(system: &System, service: &str) -> anyhow::Result<Instance> {
-    let listed = system.instances().await?.into_iter().find(|instance| instance.service == service);
-    listed.with_context(|| format!("no {service} is registered"))
-}
+use super::{instance_of, shows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_calls_whom_is_drawn_with_rates_and_written_as_a_table() -> anyhow::Result<()> {

@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mesh::Call;
 use proto::products::{
     Category, ListCategoriesRequest, ListCategoriesResponse, RenameCategoryRequest, RenameCategoryResponse,
 };
 use tonic::Streaming;
 
 use crate::{
-    backends::{Backends, products::unanswered},
+    backends::{Backends, endless, products::unanswered},
     changes::{Changes, Mark},
     error::Failure,
     grpcurl::Method,
@@ -58,11 +57,7 @@ impl Backends {
     ) -> Result<Streaming<RenameCategoryResponse>, Refused> {
         let mut products = self.products.clone();
         let renaming = async { products.rename_category(request).await };
-        let answer = match Call::current() {
-            Some(call) => call.endless().scope(renaming).await,
-            None => renaming.await,
-        };
-        Ok(answer?.into_inner())
+        Ok(endless().scope(renaming).await?.into_inner())
     }
 }
 

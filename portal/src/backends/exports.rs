@@ -10,7 +10,7 @@ use proto::products::{ExportProductsRequest, ExportProductsResponse, Product as 
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Request, Status, Streaming};
 
-use crate::backends::{Backends, imports::endless};
+use crate::backends::{Backends, endless};
 
 /// How long a catalogue that is away is waited for. A browser waits as long without a byte.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,14 +1,12 @@
 //! What the portal asks of the catalogue about imports.
 //!
 //! An import is answered when all of its rows are in, which may take longer than a page
-//! waits. It is asked by a call that is [`endless`], and so is what is asked behind it, or
+//! waits. It is asked by a call that is [`endless`](crate::backends::endless), and so is what is asked behind it, or
 //! while a page goes on. Each single answer has a deadline of its own.
 
 use std::time::Duration;
 
 use futures_util::stream;
-use http::HeaderMap;
-use mesh::Call;
 use proto::products::{
     CancelImportRequest, CommitImportRequest, GetImportJobRequest, ImportProductsRequest, ListImportChangesRequest,
     ListImportChangesResponse, ListImportConflictsRequest, ListImportConflictsResponse, ListImportJobsRequest,
@@ -31,17 +29,9 @@ pub(crate) const WATCH: Method = Method::new("rundoo.products.v1.ProductService/
 pub(crate) const REFUSALS: Method = Method::new("rundoo.products.v1.ProductService/ListImportRefusals");
 pub(crate) const CHANGES: Method = Method::new("rundoo.products.v1.ProductService/ListImportChanges");
 pub(crate) const CONFLICTS: Method = Method::new("rundoo.products.v1.ProductService/ListImportConflicts");
-pub(crate) const COMMIT: Method = Method::new("rundoo.products.v1.ProductService/CommitImport");
-pub(crate) const CANCEL: Method = Method::new("rundoo.products.v1.ProductService/CancelImport");
-pub(crate) const UNDO: Method = Method::new("rundoo.products.v1.ProductService/UndoImport");
 
 /// How long one answer may take where the page itself has no deadline.
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// The call of this page, for what goes on for longer than a page waits.
-pub(crate) fn endless() -> Call {
-    Call::current().unwrap_or_else(|| Call::begin(&HeaderMap::new())).endless()
-}
 
 async fn bounded<T>(work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
@@ -49,7 +39,7 @@ async fn bounded<T>(work: impl Future<Output = Result<T, Status>>) -> Result<T, 
 
 impl Backends {
     /// Imports what comes, the options first, until the sender is dropped. Whoever drops this
-    /// future before breaks the import off, and may go on with it. Wants a call that is [`endless`].
+    /// future before breaks the import off, and may go on with it. Wants a call that is endless.
     pub(crate) async fn import(&self, messages: mpsc::Receiver<ImportProductsRequest>) -> Result<Job, Status> {
         let messages = stream::unfold(messages, async |mut messages| {
             let message = messages.recv().await?;
@@ -77,7 +67,7 @@ impl Backends {
         answer.job.map(Job::from).ok_or(Failure::NoSuchImport)
     }
 
-    /// An import as it goes. Wants a call that is [`endless`].
+    /// An import as it goes. Wants a call that is endless.
     pub(crate) async fn watch_import(
         &self,
         request: WatchImportJobRequest,

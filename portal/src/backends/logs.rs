@@ -116,10 +116,10 @@ impl Backends {
         answer.map(tonic::Response::into_inner).map_err(|status| Failure::of(Backend::Logs, &status))
     }
 
-    /// Follows the log for as long as somebody reads, on behalf of a request.
+    /// Follows the log for as long as somebody reads, by a call that is [`endless`](crate::backends::endless).
     pub(crate) async fn follow(&self, call: &Call, request: TailRequest) -> Result<Streaming<TailResponse>, Status> {
         let mut logs = self.logs.clone();
-        call.endless().scope(async move { logs.tail(request).await }).await.map(tonic::Response::into_inner)
+        call.clone().scope(async move { logs.tail(request).await }).await.map(tonic::Response::into_inner)
     }
 
     /// Hands over what is found as it comes, and answers how the search ended.

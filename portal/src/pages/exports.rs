@@ -14,6 +14,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header;
+use mesh::cell::guarded;
 use proto::products::{ExportProductsRequest, Product as Record, SearchProductsRequest};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ use crate::{
         Backends,
         exports::{Export, Wanted},
     },
-    cell::{self, guarded},
+    csv,
     error::{Backend, Failure},
     product_json,
     query::{Field, category_filter},
@@ -140,9 +141,9 @@ impl Writer {
         let mut text = String::new();
         match self.format {
             Format::Csv => {
-                text.push_str(cell::BYTE_ORDER_MARK);
+                text.push_str(csv::BYTE_ORDER_MARK);
                 let deleted = self.with_deleted.then_some("delete_time");
-                cell::write_row(TITLES.into_iter().chain(deleted).map(Into::into), &mut text);
+                csv::write_row(TITLES.into_iter().chain(deleted).map(Into::into), &mut text);
             }
             Format::Json => text.push('['),
         }
@@ -190,7 +191,7 @@ impl Writer {
             moment(product.update_time),
         ];
         let deleted = self.with_deleted.then(|| moment(product.delete_time));
-        cell::write_row(cells.into_iter().chain(deleted), text);
+        csv::write_row(cells.into_iter().chain(deleted), text);
     }
 }
 

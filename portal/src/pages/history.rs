@@ -11,10 +11,7 @@ use axum::{
 };
 use futures_util::future::try_join;
 use http::StatusCode;
-use proto::products::{
-    ChangeKind, CompareProductVersionsRequest, FieldDifference, ListProductVersionsRequest, Product as Record,
-    ProductVersion,
-};
+use proto::products::{ChangeKind, CompareProductVersionsRequest, ListProductVersionsRequest, ProductVersion};
 use serde::Deserialize;
 
 use crate::{
@@ -22,6 +19,7 @@ use crate::{
         Backends,
         versions::{COMPARE, VERSIONS},
     },
+    difference::Difference,
     error::{Backend, Failure},
     form::{Posted, Problem, fresh},
     frame::{Frame, Nav},
@@ -62,13 +60,6 @@ struct Row {
     differences: Vec<Difference>,
     /// Where it can be gone back to; the present version has none.
     restore: Option<String>,
-}
-
-/// What a change did to one field.
-struct Difference {
-    label: &'static str,
-    from: String,
-    to: String,
 }
 
 #[derive(Template)]
@@ -187,30 +178,10 @@ impl Row {
             actor: version.actor.clone(),
             request: (!version.request_id.is_empty())
                 .then(|| (version.request_id.clone(), records_link(&version.request_id))),
-            differences: former.map(|former| differences(former, &record)).unwrap_or_default(),
+            differences: former.map(|former| Difference::between(former, &record)).unwrap_or_default(),
             restore: (!is_present && product.deleted.is_none())
                 .then(|| format!("{}/history/{}", product.link(), record.version)),
         }
-    }
-}
-
-fn differences(from: &Record, to: &Record) -> Vec<Difference> {
-    let fields =
-        [("Name", &from.name, &to.name), ("Category", &from.category, &to.category), ("SKU", &from.sku, &to.sku)];
-    let changed = fields.into_iter().filter(|(_, from, to)| from != to);
-    changed.map(|(label, from, to)| Difference { label, from: from.clone(), to: to.clone() }).collect()
-}
-
-impl Difference {
-    /// Deletion is no text of a product, and is said elsewhere.
-    fn read(difference: FieldDifference) -> Option<Difference> {
-        let label = match difference.field.as_str() {
-            "name" => "Name",
-            "category" => "Category",
-            "sku" => "SKU",
-            _ => return None,
-        };
-        Some(Difference { label, from: difference.from, to: difference.to })
     }
 }
 
@@ -230,6 +201,8 @@ fn kind(kind: ChangeKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proto::products::Product as Record;
+
     use super::*;
 
     fn version(number: i64, name: &str, kind: ChangeKind) -> ProductVersion {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     backends::{Backends, imports},
-    cell,
+    csv,
     error::{Backend, Failure},
     form::{Problem, fresh},
     frame::{Frame, Nav},
@@ -179,10 +179,10 @@ async fn page(backends: &Backends, frame: Frame, form: Form, token: String) -> R
 
 /// A file to begin with.
 pub(crate) async fn template() -> Response {
-    let mut text = String::from(cell::BYTE_ORDER_MARK);
-    cell::write_row(["name", "category", "sku"].map(Into::into), &mut text);
-    cell::write_row(["Claw hammer 16 oz", "Tools/Hand", "HAM-16"].map(Into::into), &mut text);
-    cell::write_row(["Interior paint, white, 1 gal", "Paint/Interior", "PNT-W-1"].map(Into::into), &mut text);
+    let mut text = String::from(csv::BYTE_ORDER_MARK);
+    csv::write_row(["name", "category", "sku"].map(Into::into), &mut text);
+    csv::write_row(["Claw hammer 16 oz", "Tools/Hand", "HAM-16"].map(Into::into), &mut text);
+    csv::write_row(["Interior paint, white, 1 gal", "Paint/Interior", "PNT-W-1"].map(Into::into), &mut text);
     csv_file("products-template.csv", text).into_response()
 }
 

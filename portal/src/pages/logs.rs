@@ -144,7 +144,7 @@ impl List {
     fn new(selection: &Selection, zone: &Zone, found: Found) -> List {
         let Found { records, next, is_cut } = found;
         let mut rows: Vec<Row> = records.into_iter().map(Row::new).collect();
-        divide(&mut rows, zone);
+        divide(&mut rows, zone, &mut String::new());
         let order = if selection.oldest_first { "oldest first" } else { "newest first" };
         List {
             wider: if rows.is_empty() && !is_cut { wider(selection) } else { Vec::new() },
@@ -157,14 +157,13 @@ impl List {
     }
 }
 
-/// Says before which rows another day begins.
-pub(crate) fn divide(rows: &mut [Row], zone: &Zone) {
-    let mut present = String::new();
+/// Says before which rows another day begins than the present one.
+pub(crate) fn divide(rows: &mut [Row], zone: &Zone, present: &mut String) {
     for row in rows {
         let day = row.time.map(|time| zone.date(time)).unwrap_or_default();
-        if day != present && !day.is_empty() {
+        if day != *present && !day.is_empty() {
             row.day = Some(day.clone());
-            present = day;
+            *present = day;
         }
     }
 }

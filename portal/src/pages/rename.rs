@@ -143,7 +143,7 @@ fn pieces(
             Err(status) => (Piece::broken_off(&status, asked), None),
         })
     });
-    steps.map(|piece| piece.render().unwrap_or_default())
+    steps.map(|piece| live::piece(&piece))
 }
 
 impl Piece {

@@ -6,10 +6,7 @@ use tokio::sync::mpsc;
 use tonic::Code;
 
 use crate::{
-    backends::{
-        Backends,
-        imports::{endless, unanswered},
-    },
+    backends::{Backends, endless, imports::unanswered},
     error::Failure,
     form::fresh,
     kept::Seen,

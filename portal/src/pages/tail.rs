@@ -22,7 +22,7 @@ use tracing::debug;
 
 use crate::{
     backends::{
-        Backends,
+        Backends, endless,
         logs::{TAIL, Unfound},
     },
     error::{Backend, Failure},
@@ -77,8 +77,8 @@ pub(crate) async fn show(
     let Ok(filter) = selection.filter() else { return Ok(pages::see_other(&selection.link())) };
     let start = selection.offset.map_or(Start::Last(LAST), Start::FromOffset);
     let mut following = Following {
-        call: Call::current().ok_or_else(|| Failure::Internal("a page outside of a request".into()))?,
-        writer: Writer::new(Frame::new(&visit, Nav::Logs, "")),
+        call: endless(),
+        writer: Writer::new(&visit),
         stream: None,
         ends: Instant::now() + LONGEST,
         has_ended: false,

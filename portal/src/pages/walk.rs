@@ -178,7 +178,7 @@ impl Page {
             let after = row.time.zip(began).map(|(time, began)| time.nanos().saturating_sub(began));
             row.after = after.map(|after| format!("+{}", nanos(after))).unwrap_or_default();
         }
-        divide(&mut rows, zone);
+        divide(&mut rows, zone, &mut String::new());
         let mut others: Vec<(String, String)> = rows.iter().filter_map(|row| kind.other(row)).cloned().collect();
         others.sort();
         others.dedup();

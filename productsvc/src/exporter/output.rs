@@ -3,11 +3,11 @@
 use std::io::{Result, Write};
 use std::path::Path;
 
+use mesh::cell::guarded;
 use mesh::from_timestamp;
 use prost_types::Timestamp;
 use proto::products::Product;
 
-use crate::cell::guarded;
 use crate::unfinished::Unfinished;
 
 /// Tells Excel that the file is UTF-8; an import skips it.

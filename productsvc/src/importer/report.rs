@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh::cell::guarded;
 use proto::products::{ErrorReason, ImportJob, ImportRefusal, ImportRow, ImportState, ListImportRefusalsRequest};
 
-use crate::cell::guarded;
 use crate::config::ImportArguments;
 use crate::importer::sheet::Sheet;
 use crate::importer::{Client, difference};

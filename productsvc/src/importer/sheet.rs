@@ -9,9 +9,9 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::cell::bare;
 use crate::import::Row;
 use crate::importer::lines::{END, LONGEST_RECORD, Lines};
+use mesh::cell::bare;
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]

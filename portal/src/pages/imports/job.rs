@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backends::{
-        Backends,
-        imports::{self, endless, unanswered},
+        Backends, endless,
+        imports::{self, unanswered},
     },
     error::{Backend, Failure},
     form::Problem,

@@ -1,17 +1,19 @@
 //! What came of an import, or would: counts, the difference, what was refused, what was left alone.
 
 use proto::products::{
-    FieldDifference, ImportChange, ImportChangeKind, ImportConflict, ImportRefusal, ListImportChangesRequest,
+    ImportChange, ImportChangeKind, ImportConflict, ImportRefusal, ListImportChangesRequest,
     ListImportConflictsRequest, ListImportRefusalsRequest,
 };
 use serde::Deserialize;
 
 use crate::{
     backends::{Backends, imports},
+    difference::{self, Difference},
     error::{Backend, Failure, sentence},
     form::{Problem, fresh},
     grpcurl::Command,
-    job::{Job, count, several},
+    job::Job,
+    number::{count, grouped},
     query::link,
     sheet::{Delimiter, encoding::Encoding},
 };
@@ -66,13 +68,6 @@ pub(super) struct Change {
     pub(super) differences: Vec<Difference>,
     /// Why the row would be refused.
     pub(super) message: String,
-}
-
-/// What would become of a text; one that is new was empty.
-pub(super) struct Difference {
-    pub(super) label: &'static str,
-    pub(super) from: String,
-    pub(super) to: String,
 }
 
 /// A row that was refused.
@@ -176,7 +171,7 @@ impl Outcome {
             return "It was stopped. What of it was applied by then, if anything, stays until you take it back.".into();
         }
         if job.is_stopped() {
-            return format!("It was stopped after {}. What is in stays.", several(job.rows, "row"));
+            return format!("It was stopped after {}. What is in stays.", count(job.rows, "row"));
         }
         match (job.changes(), job.rows) {
             (0, 0) => "The file has no rows.".into(),
@@ -190,8 +185,8 @@ impl Outcome {
     pub(super) fn tally(&self) -> Vec<(&'static str, String, &'static str)> {
         let job = &self.job;
         if job.is_undone() {
-            let left = (job.conflicts > 0).then(|| ("Left alone", count(&job.conflicts), "fair"));
-            return [("Taken back", count(&job.undone), "good")].into_iter().chain(left).collect();
+            let left = (job.conflicts > 0).then(|| ("Left alone", grouped(job.conflicts), "fair"));
+            return [("Taken back", grouped(job.undone), "good")].into_iter().chain(left).collect();
         }
         tally(job)
     }
@@ -200,15 +195,15 @@ impl Outcome {
 /// The counts of an import.
 pub(super) fn tally(job: &Job) -> Vec<(&'static str, String, &'static str)> {
     vec![
-        ("New", count(&job.created), "good"),
-        ("Changed", count(&job.updated), "accent"),
-        ("Unchanged", count(&job.unchanged), "calm"),
-        ("Refused", count(&job.refused), if job.refused > 0 { "bad" } else { "calm" }),
+        ("New", grouped(job.created), "good"),
+        ("Changed", grouped(job.updated), "accent"),
+        ("Unchanged", grouped(job.unchanged), "calm"),
+        ("Refused", grouped(job.refused), if job.refused > 0 { "bad" } else { "calm" }),
     ]
 }
 
-fn are(number: i64, one: &str) -> String {
-    format!("{} {}", several(number, one), if number == 1 { "is" } else { "are" })
+fn are(number: u64, one: &str) -> String {
+    format!("{} {}", count(number, one), if number == 1 { "is" } else { "are" })
 }
 
 impl Asked {
@@ -220,12 +215,11 @@ impl Asked {
             format!("The file was read as {}, with a {} between columns.", encoding.label(), delimiter.key())
         });
         let is_was = |number| if number == 1 { "was" } else { "were" };
-        let several = |number: u64, one| several(i64::try_from(number).unwrap_or(i64::MAX), one);
         let ignored = (self.ignored > 0).then(|| {
-            format!("{} {} ignored, being none of a product's.", several(self.ignored, "column"), is_was(self.ignored))
+            format!("{} {} ignored, being none of a product's.", count(self.ignored, "column"), is_was(self.ignored))
         });
         let empty =
-            (self.empty > 0).then(|| format!("{} {} skipped.", several(self.empty, "empty row"), is_was(self.empty)));
+            (self.empty > 0).then(|| format!("{} {} skipped.", count(self.empty, "empty row"), is_was(self.empty)));
         [file, ignored, empty].into_iter().flatten().collect()
     }
 
@@ -253,15 +247,9 @@ impl From<ImportChange> for Change {
         let sku = change.after.or(change.before).map(|product| product.sku).unwrap_or_default();
         // Of a new product the SKU stands in its own column.
         let told = change.differences.into_iter().filter(|difference| !(is_new && difference.field == "sku"));
-        let differences = told.map(Difference::from).collect();
+        let differences = told.filter_map(Difference::read).collect();
         let message = if change.message.is_empty() { String::new() } else { sentence(&change.message) };
         Change { line: change.line, label, tone, sku, link, differences, message }
-    }
-}
-
-impl From<FieldDifference> for Difference {
-    fn from(difference: FieldDifference) -> Difference {
-        Difference { label: field_label(&difference.field), from: difference.from, to: difference.to }
     }
 }
 
@@ -270,7 +258,7 @@ impl From<ImportRefusal> for Refusal {
         let row = refusal.row.unwrap_or_default();
         let texts = [("name", row.name), ("category", row.category), ("sku", row.sku)];
         let texts = texts.map(|(field, text)| {
-            let (label, is_wrong) = (field_label(field), refusal.field == field);
+            let (label, is_wrong) = (difference::label(field).unwrap_or_default(), refusal.field == field);
             // What is missing is seen, too.
             let text = if text.is_empty() && is_wrong { "empty".into() } else { text };
             Text { label, text, is_wrong }
@@ -298,15 +286,6 @@ impl From<ImportConflict> for Conflict {
                 Conflict { link, name: product.name, sku: product.sku, what }
             }
         }
-    }
-}
-
-fn field_label(field: &str) -> &'static str {
-    match field {
-        "name" => "Name",
-        "category" => "Category",
-        "sku" => "SKU",
-        _ => "Row",
     }
 }
 

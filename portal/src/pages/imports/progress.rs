@@ -17,6 +17,7 @@ use tracing::warn;
 use crate::{
     backends::Backends,
     job::Job,
+    live,
     pages::imports::outcome::{Asked, Outcome, tally},
 };
 
@@ -40,10 +41,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct Step<'a> {
     job: &'a Job,
     tally: Vec<(&'static str, String, &'static str)>,
-    did: i64,
-    all: Option<i64>,
+    did: u64,
+    all: Option<u64>,
     /// Rows a second, once they can be told.
-    rate: Option<i64>,
+    rate: Option<u64>,
     /// Whether nothing moves.
     is_still: bool,
 }
@@ -71,7 +72,7 @@ pub(super) struct Watching {
     job: Job,
     end: Instant,
     /// When it was seen first, with how much done, for its rate.
-    begun: (Instant, i64),
+    begun: (Instant, u64),
     moved: Instant,
     is_over: bool,
 }
@@ -116,7 +117,7 @@ impl Watching {
                     self.moved = Instant::now();
                 }
                 self.job = job;
-                rendered(&self.step())
+                live::piece(&self.step())
             }
             Next::Broke(status) => {
                 warn!("lost sight of import {}: {}", self.job.id, status.message());
@@ -181,7 +182,8 @@ impl Watching {
         let seconds = since.elapsed().as_secs_f64();
         // Whole rows are exact enough.
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = (seconds > 1.0).then(|| ((did - before) as f64 / seconds) as i64).filter(|rate| *rate > 0);
+        let rate =
+            (seconds > 1.0).then(|| (did.saturating_sub(before) as f64 / seconds) as u64).filter(|rate| *rate > 0);
         let is_still = self.moved.elapsed() > STILL;
         Step { job: &self.job, tally: tally(&self.job), did, all, rate: rate.filter(|_| !is_still), is_still }
     }
@@ -190,7 +192,7 @@ impl Watching {
         self.is_over = true;
         let outcome = self.call.clone().scope(Outcome::of(&self.backends, job.clone(), &self.asked)).await;
         match outcome {
-            Ok(outcome) => rendered(&Last { outcome: &outcome }),
+            Ok(outcome) => live::piece(&Last { outcome: &outcome }),
             Err(failure) => {
                 warn!("could not show what came of import {}: {failure}", job.id);
                 self.job = job;
@@ -201,14 +203,6 @@ impl Watching {
 
     fn ended(&mut self, why: &'static str) -> String {
         self.is_over = true;
-        rendered(&Ended { job: &self.job, why })
+        live::piece(&Ended { job: &self.job, why })
     }
-}
-
-/// A piece of HTML; one that cannot be rendered is left out.
-fn rendered(template: &impl Template) -> String {
-    template.render().unwrap_or_else(|cause| {
-        warn!("could not render a piece of a page: {cause}");
-        String::new()
-    })
 }

@@ -9,14 +9,14 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use mesh::Call;
+use mesh::{Call, cell::guarded};
 use proto::products::{ImportRefusal, ListImportRefusalsRequest, ListImportRefusalsResponse};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    backends::{Backends, imports::endless},
-    cell::{self, guarded},
+    backends::{Backends, endless},
+    csv,
     error::Failure,
     pages::imports::{csv_file, import_id},
 };
@@ -44,8 +44,8 @@ pub(crate) async fn file(
     let id = import_id(&id)?;
     let request = ListImportRefusalsRequest { id, page_size: ROWS_PER_CALL, page_token: String::new() };
     let mut going = Going { backends, call: endless(), stop, request, is_over: false };
-    let mut text = String::from(cell::BYTE_ORDER_MARK);
-    cell::write_row(TITLES.map(Into::into), &mut text);
+    let mut text = String::from(csv::BYTE_ORDER_MARK);
+    csv::write_row(TITLES.map(Into::into), &mut text);
     text.push_str(&going.next().await?);
     let rest = stream::try_unfold(going, rest);
     let body = Body::from_stream(stream::iter([Ok(Bytes::from(text))]).chain(rest));
@@ -96,7 +96,7 @@ fn write(refusal: ImportRefusal, into: &mut String) {
         reason.into(),
         guarded(&refusal.message),
     ];
-    cell::write_row(cells, into);
+    csv::write_row(cells, into);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, State, rejection::FormRejection},
     response::Response,
 };
+use http::StatusCode;
 use mesh::Refusal;
 use proto::products::{CancelImportRequest, CommitImportRequest, GetImportJobRequest, UndoImportRequest};
 use serde::Deserialize;
@@ -101,7 +102,7 @@ async fn take(
         (Code::FailedPrecondition, "CHANGES_FORGOTTEN") => {
             let job = backends.import_job(GetImportJobRequest { id, request_id: String::new() }).await?;
             let text = "An import can be taken back for 30 days. What it did is in the history of each product.";
-            let problem = problem(http::StatusCode::CONFLICT, "It is too long ago to be taken back", text);
+            let problem = Problem::new(StatusCode::CONFLICT, "It is too long ago to be taken back", text);
             job::rested(backends, visit, (job, &Asked::default()), Some(problem)).await
         }
         // Someone was faster, or it was sent before: the page shows how the import is now.
@@ -132,22 +133,11 @@ impl Step {
             Step::Undo => ("undo", "Take it back"),
         };
         let text = format!("{} Send it again in a moment. However often you send it, it is done once.", failure.text());
-        let problem = problem(failure.status(), failure.headline(), &text);
-        let asked = request_id.clone();
-        let command = match self {
-            Step::Commit => {
-                backends.command(Backend::Catalogue, imports::COMMIT, &CommitImportRequest { id, request_id: asked })
-            }
-            Step::Cancel => backends.command(Backend::Catalogue, imports::CANCEL, &CancelImportRequest { id }),
-            Step::Undo => {
-                backends.command(Backend::Catalogue, imports::UNDO, &UndoImportRequest { id, request_id: asked })
-            }
-        };
+        let problem = Problem::new(failure.status(), failure.headline(), text);
+        // How the import is, and not the step itself: whoever pastes it to see what it does should change nothing.
+        let request = GetImportJobRequest { id, request_id: String::new() };
+        let command = backends.command(Backend::Catalogue, imports::GET, &request);
         let frame = Frame::new(visit, Nav::Import, format!("Error: Import {id}")).with_command(command);
         pages::page(problem.status, &Again { frame, id, path, label, request_id, problem })
     }
-}
-
-fn problem(status: http::StatusCode, title: impl Into<String>, text: &str) -> Problem {
-    Problem { status, title: title.into(), text: text.into() }
 }

@@ -20,11 +20,12 @@ use tonic::{Code, Status};
 use tracing::warn;
 
 use crate::{
-    backends::{Backends, imports::endless},
+    backends::{Backends, endless},
     error::{Backend, Failure, sentence},
     form::Problem,
-    job::{Job, several},
+    job::Job,
     kept::Seen,
+    number::count,
     pages::{
         self,
         imports::{Form, again},
@@ -258,19 +259,22 @@ fn arrived(job: &Job, noticed: Option<&Noticed>) -> Response {
 async fn answer(backends: &Backends, visit: &Visit, form: Form, unfinished: Unfinished) -> Result<Response, Failure> {
     match unfinished {
         Unfinished::NoFile => {
-            let problem =
-                problem(StatusCode::UNPROCESSABLE_ENTITY, "There is no file", "Choose a file, then send the form.");
+            let problem = Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "There is no file",
+                "Choose a file, then send the form.",
+            );
             again(backends, visit, Form { problem: Some(problem), ..form.renewed() }).await
         }
         Unfinished::Fault(fault) => {
             let stopped = stop(backends, &form).await;
             let text = format!("{fault} {}", remains(stopped.as_ref()));
-            let problem = problem(StatusCode::UNPROCESSABLE_ENTITY, "This file cannot be imported", text);
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "This file cannot be imported", text);
             again(backends, visit, Form { again: stopped, problem: Some(problem), ..form.renewed() }).await
         }
         Unfinished::Arrival(failure @ (Failure::TooSlow | Failure::BadRequest(_))) => {
             let text = "The file did not arrive whole. Choose it again and send the form: it goes on where it stopped.";
-            let problem = problem(failure.status(), failure.headline(), text);
+            let problem = Problem::new(failure.status(), failure.headline(), text);
             broken_off(backends, visit, form, problem).await
         }
         Unfinished::Arrival(failure) => Err(failure),
@@ -281,7 +285,7 @@ async fn answer(backends: &Backends, visit: &Visit, form: Form, unfinished: Unfi
         Unfinished::Stopping => {
             let text = "The portal stops, and is back in a moment. Then choose the same file again and send the form: \
                         it goes on where it stopped, and nothing is imported twice.";
-            let problem = problem(StatusCode::SERVICE_UNAVAILABLE, "The import broke off", text);
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The import broke off", text);
             broken_off(backends, visit, form, problem).await
         }
         Unfinished::Refused(status) => refused(backends, visit, form, &status).await,
@@ -300,17 +304,18 @@ async fn refused(backends: &Backends, visit: &Visit, form: Form, status: &Status
         (Code::Aborted, _) => {
             let text = "The same import still arrives from before, perhaps over a connection that broke. \
                         Wait a few seconds, choose the file again and send the form: it goes on where it stopped.";
-            let problem = problem(StatusCode::CONFLICT, "This import is running already", text);
+            let problem = Problem::new(StatusCode::CONFLICT, "This import is running already", text);
             broken_off(backends, visit, form, problem).await
         }
         (Code::InvalidArgument, "REQUEST_ID_REUSED") => {
             let text = "It was sent with another file or another choice, and that import is in the list below. \
                         To import this file as well, choose it again and send the form once more.";
-            let problem = problem(StatusCode::CONFLICT, "This form was sent before", text);
+            let problem = Problem::new(StatusCode::CONFLICT, "This form was sent before", text);
             again(backends, visit, Form { problem: Some(problem), ..form.renewed() }).await
         }
         (Code::InvalidArgument, _) => {
-            let problem = problem(StatusCode::UNPROCESSABLE_ENTITY, "There is a problem", sentence(status.message()));
+            let problem =
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "There is a problem", sentence(status.message()));
             again(backends, visit, Form { problem: Some(problem), ..form.renewed() }).await
         }
         _ if failure.passes() => {
@@ -320,7 +325,7 @@ async fn refused(backends: &Backends, visit: &Visit, form: Form, status: &Status
                  and nothing is imported twice.",
                 failure.text()
             );
-            let problem = problem(failure.status(), failure.headline(), text);
+            let problem = Problem::new(failure.status(), failure.headline(), text);
             broken_off(backends, visit, form, problem).await
         }
         _ => Err(failure),
@@ -353,14 +358,10 @@ async fn stop(backends: &Backends, form: &Form) -> Option<Job> {
 fn remains(job: Option<&Job>) -> String {
     match job {
         Some(job) if !job.dry_run && job.changes() > 0 => {
-            format!("The {} before it are in; the import's page takes them back.", several(job.rows, "row"))
+            format!("The {} before it are in; the import's page takes them back.", count(job.rows, "row"))
         }
         _ => "Nothing was changed.".into(),
     }
-}
-
-fn problem(status: StatusCode, title: impl Into<String>, text: impl Into<String>) -> Problem {
-    Problem { status, title: title.into(), text: text.into() }
 }
 
 #[cfg(test)]

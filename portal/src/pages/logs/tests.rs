@@ -128,7 +128,7 @@ fn who_is_silent_and_a_full_disk_are_said() {
 fn a_new_day_is_said_once_before_its_rows() {
     let rows = [0, 1, 86_400_000, 86_400_001].map(|millis| Row::new(stored("portal", Level::Info, millis)));
     let mut rows = rows.to_vec();
-    divide(&mut rows, &Zone::UTC);
+    divide(&mut rows, &Zone::UTC, &mut String::new());
     let days: Vec<Option<&str>> = rows.iter().map(|row| row.day.as_deref()).collect();
     assert_eq!(days, [Some("23 Nov 2026"), None, Some("24 Nov 2026"), None]);
 }

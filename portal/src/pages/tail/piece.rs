@@ -2,14 +2,21 @@
 
 use askama::Template;
 use proto::logs::StoredRecord;
-use tracing::error;
 
-use crate::{frame::Frame, record::Row, time::Moment};
+use crate::{
+    frame::{Frame, Nav},
+    live,
+    pages::logs::divide,
+    record::Row,
+    time::{Moment, Zone},
+    visit::Visit,
+};
 
 /// Writes pieces for one visitor.
 #[derive(Debug)]
 pub(super) struct Writer {
     frame: Frame,
+    zone: Zone,
     /// The day of the last row.
     day: String,
 }
@@ -35,20 +42,14 @@ struct Pulse<'a> {
 }
 
 impl Writer {
-    pub(super) fn new(frame: Frame) -> Writer {
-        Writer { frame, day: String::new() }
+    pub(super) fn new(visit: &Visit) -> Writer {
+        Writer { frame: Frame::new(visit, Nav::Logs, ""), zone: visit.zone.clone(), day: String::new() }
     }
 
     /// Some records, in the order of the log.
     pub(super) fn rows(&mut self, records: Vec<StoredRecord>) -> String {
         let mut rows: Vec<Row> = records.into_iter().map(Row::new).collect();
-        for row in &mut rows {
-            let day = row.time.map(|time| self.frame.date(&time)).unwrap_or_default();
-            if !day.is_empty() && day != self.day {
-                row.day = Some(day.clone());
-                self.day = day;
-            }
-        }
+        divide(&mut rows, &self.zone, &mut self.day);
         self.write(Piece { rows, ..Piece::default() })
     }
 
@@ -69,10 +70,6 @@ impl Writer {
     }
 
     fn write<'a>(&'a self, piece: Piece<'a>) -> String {
-        let piece = Piece { frame: Some(&self.frame), ..piece };
-        piece.render().unwrap_or_else(|cause| {
-            error!("could not render a piece of a page: {cause}");
-            String::new()
-        })
+        live::piece(&Piece { frame: Some(&self.frame), ..piece })
     }
 }

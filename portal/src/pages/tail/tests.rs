@@ -15,7 +15,7 @@ fn following(mesh: &mesh::Mesh) -> Following {
         filter: Filter::default(),
         start: Start::Last(LAST),
         stream: None,
-        writer: Writer::new(Frame::new(&Visit::test("test"), Nav::Logs, "")),
+        writer: Writer::new(&Visit::test("test")),
         rows: 0,
         ends: Instant::now() + LONGEST,
         has_ended: false,
