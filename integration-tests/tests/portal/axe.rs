@@ -1,4 +1,4 @@
-//! Every page as axe judges it, in both schemes: no finding at all.
+//! Every page as axe judges it, in both schemes and on a phone: no finding at all.
 
 use harness::browser::{Browser, Look};
 use harness::skip::skip;
@@ -29,14 +29,14 @@ async fn axe_finds_nothing_on_any_page() -> anyhow::Result<()> {
     let Some(axe) = axe()? else { return Ok(()) };
     let system = System::start().await?;
     let pages = pages(&system).await?;
-    for dark in [false, true] {
-        let look = Look { dark, scripts: true, ..Look::default() };
+    for look in [Look::default(), Look { dark: true, ..Look::default() }, Look::PHONE] {
+        let look = Look { scripts: true, ..look };
         let Some(browser) = Browser::start(look).await? else { return Ok(()) };
         for (path, _, _) in &pages {
             browser.open(&format!("http://{}{path}", system.portal())).await?;
             browser.client().execute(&axe, vec![]).await?;
             let findings = browser.client().execute_async(RUN, vec![]).await?;
-            assert_eq!(findings, json!([]), "{path}, dark: {dark}");
+            assert_eq!(findings, json!([]), "{path}, {look:?}");
         }
         browser.close().await?;
     }
