@@ -13,6 +13,8 @@ use http::StatusCode;
 use mesh::Refusal;
 use tonic::{Code, Status};
 
+use crate::door::Denial;
+
 /// Who is asked behind a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -89,6 +91,8 @@ pub(crate) enum Failure {
     #[error("a name that is not this machine's")]
     ForeignName,
     #[error("{0}")]
+    Denied(Denial),
+    #[error("{0}")]
     Internal(String),
 }
 
@@ -141,6 +145,7 @@ impl Failure {
             Failure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Failure::Foreign | Failure::ForeignName => StatusCode::FORBIDDEN,
+            Failure::Denied(denial) => denial.status(),
             Failure::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -166,6 +171,7 @@ impl Failure {
             Failure::TooSlow => "The form took too long to arrive".into(),
             Failure::Foreign => "This form was sent by another site".into(),
             Failure::ForeignName => "This is not the portal's name".into(),
+            Failure::Denied(denial) => denial.headline().into(),
             Failure::Internal(_) => "Something went wrong on our side".into(),
         }
     }
@@ -230,6 +236,7 @@ impl Failure {
             Failure::ForeignName => {
                 "The portal serves this machine only. Call it by its own address, as localhost or 127.0.0.1.".into()
             }
+            Failure::Denied(denial) => denial.text(),
             Failure::Internal(_) => "It is in the log, under the request id below. Trying again may help.".into(),
         }
     }
@@ -244,6 +251,9 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
+        if let Failure::Denied(denial) = &self {
+            denial.tell(response.headers_mut());
+        }
         response.extensions_mut().insert(self);
         response
     }

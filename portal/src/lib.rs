@@ -12,6 +12,7 @@ mod config;
 mod edge;
 
 mod csrf;
+mod door;
 mod host;
 mod upload;
 mod visit;

@@ -38,7 +38,7 @@ pub(crate) fn page(visit: &Visit, (method, logs): (&Method, &Channel), failure: 
         retries,
     };
     let mut response = pages::page(failure.status(), &page);
-    for name in [header::ALLOW, header::CONNECTION] {
+    for name in [header::ALLOW, header::CONNECTION, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
         if let Some(value) = bare.headers().get(&name) {
             response.headers_mut().insert(name, value.clone());
         }
