@@ -44,6 +44,11 @@ impl Mesh {
         if let Some(graph) = &self.graph {
             graph.needs(service);
         }
+        self.discovered(service, descriptors)
+    }
+
+    /// The same to a service that this process does not need, but has heard of.
+    pub fn discovered(&self, service: &str, descriptors: &[u8]) -> Channel {
         let (painter, viewer) = picture::canvas();
         let painting = discovery::follow(self.registry.clone(), service.to_owned(), painter);
         Channel::following(Target { service, descriptors }, &self.origin, Source::Registry, (viewer, painting))

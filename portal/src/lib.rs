@@ -63,13 +63,22 @@ mod speakers;
 mod exposition;
 mod metrics;
 
+mod gateway;
+
 mod pages;
 
 use mesh::{App, Services, Sign};
 
 pub use crate::config::Config;
 use crate::{
-    backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site, traffic::Traffic,
+    backends::Backends,
+    changes::Changes,
+    edge::Edge,
+    error::Backend,
+    gateway::{Follower, Gateway},
+    host::Names,
+    pages::Site,
+    traffic::Traffic,
 };
 
 /// Builds the portal out of its settings and starts it.
@@ -85,9 +94,11 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let followed = backends.channel(Backend::Catalogue).clone();
     let traffic = Traffic::unseen();
     let (seen, asked) = (traffic.clone(), backends.clone());
+    let gateway = Gateway::new(&mesh);
+    let follower = Follower { mesh: mesh.clone(), backends: backends.clone(), contracts: gateway.contracts.clone() };
     let site = {
         let (changes, names, traces) = (changes.clone(), Names::of(config.http_listen), app.pages());
-        move |stop| pages::site(Site { backends, changes, traffic, stop }, names, traces)
+        move |stop| pages::site(Site { backends, changes, traffic, gateway, stop }, names, traces)
     };
 
     // What we offer: the face that every process has, and nothing of our own beside it.
@@ -101,6 +112,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     app.serve(door, services).await?;
     app.spawn("changes", |stop| changes.follow(followed, stop));
     app.spawn("traffic", |stop| seen.follow(asked, stop));
+    app.spawn("contracts", |stop| follower.follow(stop));
     // Pages that go on end with the edge, which waits for them: on its token, before that of the server.
     app.spawn("http edge", |stop| edge.serve(site(stop.clone()), stop));
     app.register(&mesh, sign)

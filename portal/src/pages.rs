@@ -48,6 +48,7 @@ use crate::{
     changes::Changes,
     csrf, door,
     error::{Backend, Failure},
+    gateway::{self, Gateway},
     host,
     host::Names,
     kept::{self, Seen},
@@ -66,6 +67,7 @@ pub(crate) struct Site {
     pub(crate) backends: Backends,
     pub(crate) changes: Changes,
     pub(crate) traffic: Traffic,
+    pub(crate) gateway: Gateway,
     /// Ends the pages that go on.
     pub(crate) stop: CancellationToken,
 }
@@ -107,6 +109,8 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The first to see an answer stands last.
         .layer(from_fn(upload::read_whole))
+        // So does this, which has its own bounds.
+        .layer(from_fn_with_state((site.gateway.clone(), site.stop.clone()), gateway::serve))
         // Behind this layer, since a file may be larger than any form.
         .route(
             "/imports",
@@ -217,7 +221,8 @@ mod tests {
         let nobody = ["127.0.0.1:1".to_owned()];
         mesh::client(&nobody, async |mesh| {
             let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
-            let pages = Site { backends: Backends::of(&mesh), changes, traffic, stop };
+            let gateway = Gateway::new(&mesh);
+            let pages = Site { backends: Backends::of(&mesh), changes, traffic, gateway, stop };
             let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;

@@ -20,7 +20,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use mesh::{Call, Channel, Pages};
 use tracing::{debug, error, info, warn};
 
-use crate::{cookie::Cookie, error::Failure, pages, time::Zone};
+use crate::{
+    cookie::Cookie,
+    error::Failure,
+    gateway::{self, Problem, problem::Told},
+    pages,
+    time::Zone,
+};
 
 /// How long a page waits for the services behind it, all calls together.
 const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -93,12 +99,18 @@ pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Reque
             let mut response = answer(request, next).await;
             let failure = response.extensions_mut().remove::<Failure>();
             if let Some(failure) = &failure {
-                response = pages::failure::page(&visit, (&method, &logs), failure, response);
+                response = if gateway::is_addressed(&path) {
+                    Problem::of_failure(failure).into_response()
+                } else {
+                    pages::failure::page(&visit, (&method, &logs), failure, response)
+                };
             }
+            let told = response.extensions_mut().remove::<Told>();
             response.headers_mut().insert(REQUEST_ID, id);
             guard(&mut response);
-            let has_failed = failure.is_some();
-            let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
+            let cause = failure.map(|failure| failure.to_string()).or(told.map(|Told(words)| words));
+            let has_failed = cause.is_some();
+            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
             if response.status().is_server_error() {
