@@ -18,6 +18,11 @@ mod request;
 
 mod json;
 pub(crate) mod problem;
+
+pub(crate) mod comments;
+pub(crate) mod example;
+pub(crate) mod openapi;
+
 mod version;
 
 use std::{convert::Infallible, time::Duration};

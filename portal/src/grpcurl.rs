@@ -45,7 +45,7 @@ fn json(method: Method, request: &impl Message) -> String {
 }
 
 /// Quotes a text for a POSIX shell; control characters too, so that pasting runs nothing early.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("'");
     for letter in text.chars() {
         match letter {

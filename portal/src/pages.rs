@@ -7,6 +7,7 @@ pub(crate) mod assets;
 mod bulk;
 mod categories;
 mod delete;
+mod docs;
 mod edit;
 mod events;
 mod exports;
@@ -98,6 +99,10 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/logs/requests/{id}", get(walk::request))
         .route("/logs/traces/{id}", get(walk::trace))
         .route("/events", get(events::show))
+        .route("/docs", get(docs::show))
+        .route("/docs/problems", get(docs::problems::show))
+        .route("/docs/{service}", get(docs::contract::show))
+        .route("/openapi.json", get(docs::document))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
         // Who reaches it may read it: a door is not what this file is.

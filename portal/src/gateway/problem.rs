@@ -19,6 +19,16 @@ use crate::{
 /// What such answers are called.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// The gateway's own reasons, and what they mean.
+pub(crate) const OWN_REASONS: [(&str, &str); 6] = [
+    ("INVALID_REQUEST", "The request does not fit the contract of the method; `violations` names what does not."),
+    ("NO_SUCH_METHOD", "No method of any service is at this path."),
+    ("METHOD_NOT_ALLOWED", "The path is one, but with other verbs: `Allow` names them."),
+    ("UNSUPPORTED_MEDIA_TYPE", "The body is not sent as `application/json`."),
+    ("BODY_TOO_LARGE", "The body has more than 4 MiB."),
+    ("BODY_TOO_SLOW", "The body took too long to arrive."),
+];
+
 /// A problem, as a client reads it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Problem {
