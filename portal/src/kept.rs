@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::{
     changes::{Changes, Mark},
     cookie::Cookie,
+    list::Wanted,
 };
 
 /// Keep it, and ask before it is shown again.
@@ -75,8 +76,13 @@ fn tag(mark: Mark, request: &Request) -> Option<HeaderValue> {
         return None;
     }
     let zone = Cookie::Zone.read(request.headers()).unwrap_or_default();
+    let form = match Wanted::of(request.uri().path(), request.headers()) {
+        Wanted::Page => "",
+        Wanted::Json => "-json",
+        Wanted::Csv => "-csv",
+    };
     let Mark { process, stream, sequence } = mark;
-    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}\"")).ok()
+    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}{form}\"")).ok()
 }
 
 /// Whether the browser made a change that has not come here.

@@ -32,6 +32,8 @@ mod grpcurl;
 mod query;
 mod time;
 
+mod list;
+
 mod difference;
 mod form;
 mod hit;

@@ -18,6 +18,7 @@ mod imports;
 mod instance;
 mod logs;
 mod metrics;
+mod ready;
 mod rename;
 mod sample;
 mod search;
@@ -99,12 +100,14 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/logs/requests/{id}", get(walk::request))
         .route("/logs/traces/{id}", get(walk::trace))
         .route("/events", get(events::show))
+        .merge(files())
         .route("/docs", get(docs::show))
         .route("/docs/problems", get(docs::problems::show))
         .route("/docs/{service}", get(docs::contract::show))
         .route("/openapi.json", get(docs::document))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
+        .route("/readyz", get(ready::show))
         // Who reaches it may read it: a door is not what this file is.
         .route("/robots.txt", get("User-agent: *\nAllow: /\n"))
         .route("/style.css", get(assets::style))
@@ -139,6 +142,20 @@ fn of_the_catalogue(site: &Site) -> Router<Site> {
         .route("/categories", get(categories::show))
         .route("/trash", get(trash::show))
         .route_layer(from_fn_with_state(site.changes.clone(), kept::validate))
+}
+
+/// Lists as files; each page also answers programs that prefer JSON.
+fn files() -> Router<Site> {
+    Router::new()
+        .route("/products.csv", get(home::show))
+        .route("/search.csv", get(search::show))
+        .route("/categories.csv", get(categories::show))
+        .route("/trash.csv", get(trash::show))
+        .route("/products/{id}/history.csv", get(history::show))
+        .route("/imports.csv", get(imports::show))
+        .route("/services.csv", get(services::show))
+        .route("/events.csv", get(events::show))
+        .route("/logs.csv", get(logs::show))
 }
 
 /// What there is beside the form that takes a file.

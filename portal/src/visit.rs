@@ -24,6 +24,7 @@ use crate::{
     cookie::Cookie,
     error::Failure,
     gateway::{self, Problem, problem::Told},
+    list::Wanted,
     pages,
     time::Zone,
 };
@@ -93,13 +94,14 @@ pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Reque
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let visit = Visit::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let wanted = if gateway::is_addressed(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
 
     call.clone()
         .scope(async {
             let mut response = answer(request, next).await;
             let failure = response.extensions_mut().remove::<Failure>();
             if let Some(failure) = &failure {
-                response = if gateway::is_addressed(&path) {
+                response = if wanted != Wanted::Page {
                     Problem::of_failure(failure).into_response()
                 } else {
                     pages::failure::page(&visit, (&method, &logs), failure, response)
@@ -142,5 +144,7 @@ fn guard(response: &mut Response) {
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // Pages, lists and problems are what a request says that it takes.
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

@@ -34,7 +34,7 @@ fn unindented(text: &str) -> String {
 /// The first sentence, without its stop.
 pub(crate) fn summary(comment: &str) -> String {
     let first = comment.split("\n\n").next().unwrap_or_default().replace('\n', " ");
-    let end = first.find(". ").or_else(|| first.find(": ")).unwrap_or(first.len());
+    let end = first.find(". ").unwrap_or(first.len());
     first[..end].trim_end_matches('.').to_owned()
 }
 

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Fields that a first call does without.
-const LEFT_OUT: [&str; 7] =
-    ["request_id", "etag", "update_mask", "page_token", "allow_missing", "after_sequence", "show_deleted"];
+const LEFT_OUT: [&str; 8] =
+    ["request_id", "etag", "update_mask", "page_size", "page_token", "as_of", "after_sequence", "epoch"];
 
 /// How deep messages are filled.
 const DEPTH: usize = 2;
@@ -41,8 +41,11 @@ pub(crate) fn curl(route: &Route, site: &str) -> String {
     if let Some(body) = body {
         line.push_str(" -H 'Content-Type: application/json'");
         line.push_str(&format!(" -d {}", quoted(&body.to_string())));
-    } else if *verb == http::Method::DELETE && input.get_field_by_name("validate_only").is_some() {
-        path.push_str("?validate_only=true");
+    } else {
+        let query = query(&message(&input, &fields, 0));
+        if !query.is_empty() {
+            path.push_str(&format!("?{query}"));
+        }
     }
     format!("{line} {}", quoted(&format!("{site}{path}")))
 }
@@ -56,6 +59,19 @@ pub(crate) fn grpcurl(route: &Route) -> String {
     format!("grpcurl -plaintext{data} {address} {}", &route.path.as_str()[1..])
 }
 
+/// The fields of a request that stand in an address.
+fn query(request: &Value) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in request.as_object().into_iter().flatten() {
+        let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
+        match value {
+            Value::String(text) => query.append_pair(name, text),
+            value => query.append_pair(name, &value.to_string()),
+        };
+    }
+    query.finish()
+}
+
 /// A request with something in each field that a first call would have.
 fn message(kind: &MessageDescriptor, without: &[String], depth: usize) -> Value {
     let has_choice = |field: &FieldDescriptor| field.containing_oneof().is_some_and(|oneof| oneof.fields().len() > 1);
@@ -65,7 +81,8 @@ fn message(kind: &MessageDescriptor, without: &[String], depth: usize) -> Value 
         if LEFT_OUT.contains(&name) || without.iter().any(|other| other == name) || has_choice(&field) {
             continue;
         }
-        let is_flag = field.kind() == Kind::Bool && name != "validate_only";
+        // What is asked for once is enough at the outside.
+        let is_flag = field.kind() == Kind::Bool && (name != "validate_only" || depth < DEPTH && depth > 0);
         let is_deep = depth == 0 && matches!(field.kind(), Kind::Message(_));
         // What filters and orders is left to who reads its comment.
         let narrows = matches!(name, "filter" | "order_by" | "order" | "fields" | "parent" | "levels");

@@ -127,7 +127,9 @@ impl Problem {
             status if status.is_client_error() => Code::InvalidArgument,
             _ => Code::Internal,
         };
-        Problem::new(status, code, "", format!("{}. {}", failure.headline(), failure.text()))
+        let mut problem = Problem::new(status, code, "", format!("{}. {}", failure.headline(), failure.text()));
+        problem.retry_after = failure.passes().then_some(u64::from(RETRY_SECONDS));
+        problem
     }
 
     /// A path that has other verbs.

@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::future::try_join3;
 use http::StatusCode;
-use proto::registry::Instance;
+use proto::registry::{DiscoverResponse, Instance};
 use serde::Deserialize;
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     event,
     frame::{Frame, Nav},
     instance::{self, Row},
+    list::{self, Wanted},
     note::Notes,
     pages::{self, services::calls::Calls},
     query::link,
@@ -106,9 +107,16 @@ pub(crate) async fn show(
     State(backends): State<Backends>,
     State(traffic): State<Traffic>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
+    if wanted != Wanted::Page {
+        let census = backends.census().await?;
+        let instances = census.instances.into_iter().filter(|instance| asked.wants(instance)).collect();
+        let answer = DiscoverResponse { instances, warming: census.warming, ..Default::default() };
+        return wanted.answer(list::INSTANCES, &answer, None).ok_or(Failure::NoSuchPage);
+    }
     let numbers = async { Ok(traffic.numbers().await) };
     let (census, history, numbers) = try_join3(backends.census(), backends.latest_events(), numbers).await?;
     let frame = Frame::new(&visit, Nav::Services, "Services")
