@@ -6,6 +6,7 @@ mod browsing;
 mod catalogue;
 mod commands;
 mod forms;
+mod gateway;
 mod history;
 mod imports;
 mod logs;

@@ -98,24 +98,7 @@ impl Writer {
             };
             self.queries(route, &input, String::new(), (&mut parameters, body.as_deref()));
         }
-        let headers = [
-            (
-                route.headers.request_id.is_some(),
-                "Idempotency-Key",
-                "The request id: with it, repeating changes nothing more.",
-            ),
-            (route.headers.expected.is_some(), "If-Match", "The ETag of the version that is meant."),
-            (
-                !route.headers.version.is_empty() && route.binding.verb == http::Method::GET,
-                "If-None-Match",
-                "The ETag that is known: answers 304 while it is the same.",
-            ),
-            (true, "Request-Timeout", "Seconds that the client waits, 60 at most."),
-            (route.owners.len() > 1, "Rundoo-Service", "Which service is asked."),
-        ];
-        for (_, name, said) in headers.into_iter().filter(|(there, ..)| *there) {
-            parameters.push(json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": said}));
-        }
+        parameters.extend(headers(route));
         parameters
     }
 
@@ -203,6 +186,36 @@ impl Writer {
         }
         responses
     }
+}
+
+/// What a method takes of the headers of a request.
+fn headers(route: &Route) -> Vec<Value> {
+    let text = json!({"type": "string"});
+    let mut headers = Vec::new();
+    let mut add = |name: &str, schema: Value, said: &str| {
+        headers.push(json!({"name": name, "in": "header", "schema": schema, "description": said}));
+    };
+    if route.headers.request_id.is_some() {
+        let id = json!({"type": "string", "format": "uuid"});
+        add("Idempotency-Key", id, "The request id: with it, repeating changes nothing more.");
+    }
+    if route.headers.expected.is_some() {
+        add("If-Match", text.clone(), "The ETag of the version that is meant.");
+    }
+    if !route.headers.version.is_empty() && route.binding.verb == http::Method::GET {
+        add("If-None-Match", text, "The ETag that is known: answers 304 while it is the same.");
+    }
+    let seconds = json!({"type": "number", "minimum": 1, "maximum": 60});
+    add(
+        "Request-Timeout",
+        seconds,
+        "Seconds that the client waits. Less than one is taken too, and ends in 504 as soon as it is over.",
+    );
+    if route.owners.len() > 1 {
+        let names: Vec<&str> = route.owners.iter().map(|owner| owner.service.as_str()).collect();
+        add("Rundoo-Service", json!({"type": "string", "enum": names}), "Which service is asked.");
+    }
+    headers
 }
 
 #[cfg(test)]
