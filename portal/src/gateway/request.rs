@@ -192,3 +192,75 @@ fn put(
     message.set_field(field, value);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::Method;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::gateway::{Contracts, contracts::Found};
+
+    /// Runs with the contracts that the portal was built with.
+    fn with_routes(work: impl FnOnce(&dyn Fn(&Method, &str) -> Option<Arc<Route>>)) {
+        let nobody = ["127.0.0.1:1".to_owned()];
+        let mut work = Some(work);
+        mesh::client(&nobody, async |mesh| {
+            let known = Contracts::built_in(&mesh).known();
+            let find = |verb: &Method, path: &str| match known.find(verb, path) {
+                Found::Route(route) => Some(route),
+                _ => None,
+            };
+            work.take().expect("it runs once")(&find);
+            Ok(std::process::ExitCode::SUCCESS)
+        });
+    }
+
+    fn parts(verb: &Method, uri: &str) -> Option<Parts> {
+        let request = http::Request::builder().method(verb).uri(uri).header("content-type", "application/json");
+        request.body(()).ok().map(|request| request.into_parts().0)
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn no_body_breaks_it_and_what_it_takes_is_a_message() {
+            with_routes(|find| {
+                let route = find(&Method::POST, "/v1/products").unwrap();
+                let parts = parts(&Method::POST, "/v1/products").unwrap();
+                let words = r#"(\{|\}|\[|\]|:|,|"name"|"sku"|"request_id"|null|7|-1e999|"x"|"\\u0000"|true| )*"#;
+                let body =
+                    prop_oneof![words.prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..80),];
+                let judged = TestRunner::default().run(&body, |body| {
+                    if let Ok(message) = read(&route, &parts, &Bytes::from(body)) {
+                        prop_assert!(DynamicMessage::decode(route.method.input(), message.as_slice()).is_ok());
+                    }
+                    Ok(())
+                });
+                judged.unwrap();
+            });
+        }
+
+        #[test]
+        fn no_address_breaks_it() {
+            with_routes(|find| {
+                let names = "(page_size|pageToken|filter|order_by|show_deleted|a\\.b|%00|%FF|é)";
+                let address =
+                    format!("(/v1/products|/v1/logs|/v1/products/[0-9%a-f:]{{1,9}})\\?({names}=[!-~]{{0,8}}&?)*");
+                let judged = TestRunner::default().run(&proptest::string::string_regex(&address).unwrap(), |address| {
+                    let Some(parts) = parts(&Method::GET, &address) else { return Ok(()) };
+                    let Some(route) = find(&Method::GET, parts.uri.path()) else { return Ok(()) };
+                    if let Ok(message) = read(&route, &parts, &Bytes::new()) {
+                        prop_assert!(DynamicMessage::decode(route.method.input(), message.as_slice()).is_ok());
+                    }
+                    Ok(())
+                });
+                judged.unwrap();
+            });
+        }
+    }
+}

@@ -68,36 +68,39 @@ fn random(kind: &MessageDescriptor, rng: &mut TestRng, depth: usize) -> DynamicM
     message
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+mod fuzz {
+    use super::*;
 
-    #[test]
-    fn every_answer_is_written_as_the_slow_way_writes_it(seed in any::<[u8; 32]>()) {
-        let mut rng = TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &seed);
-        for service in contract::services() {
-            for method in service.methods() {
-                let kind = method.output();
-                let bytes = random(&kind, &mut rng, 4).encode_to_vec();
-                let (text, is_direct) = written(&kind, &bytes);
-                prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected(&kind, &bytes));
-                // The empty value of a map's entry is not on the wire.
-                prop_assert!(is_direct || text.contains(":{\"k\":"), "{} {}", kind.full_name(), text);
+    proptest! {
+
+        #[test]
+        fn every_answer_is_written_as_the_slow_way_writes_it(seed in any::<[u8; 32]>()) {
+            let mut rng = TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &seed);
+            for service in contract::services() {
+                for method in service.methods() {
+                    let kind = method.output();
+                    let bytes = random(&kind, &mut rng, 4).encode_to_vec();
+                    let (text, is_direct) = written(&kind, &bytes);
+                    prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected(&kind, &bytes));
+                    // The empty value of a map's entry is not on the wire.
+                    prop_assert!(is_direct || text.contains(":{\"k\":"), "{} {}", kind.full_name(), text);
+                }
             }
         }
-    }
 
-    #[test]
-    fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for service in contract::services() {
-            for method in service.methods() {
-                let kind = method.output();
-                let mut out = Vec::new();
-                match Tables::of(&kind).write(&bytes, &mut out) {
-                    Ok(()) => prop_assert_eq!(
-                        serde_json::from_slice::<serde_json::Value>(&out).unwrap(), expected(&kind, &bytes)
-                    ),
-                    Err(Malformed(_)) => prop_assert!(DynamicMessage::decode(kind.clone(), bytes.as_slice())
-                        .map_or(true, |message| serde_json::to_value(message).is_err())),
+        #[test]
+        fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for service in contract::services() {
+                for method in service.methods() {
+                    let kind = method.output();
+                    let mut out = Vec::new();
+                    match Tables::of(&kind).write(&bytes, &mut out) {
+                        Ok(()) => prop_assert_eq!(
+                            serde_json::from_slice::<serde_json::Value>(&out).unwrap(), expected(&kind, &bytes)
+                        ),
+                        Err(Malformed(_)) => prop_assert!(DynamicMessage::decode(kind.clone(), bytes.as_slice())
+                            .map_or(true, |message| serde_json::to_value(message).is_err())),
+                    }
                 }
             }
         }
