@@ -213,7 +213,7 @@ mod tests {
     /// Asks the site while no other service is there.
     fn ask(request: Request<Body>) -> Answer {
         let mut answer = None;
-        let nobody = ["127.0.0.1:1".to_owned()];
+        let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         mesh::client(&nobody, async |mesh| {
             let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
             let pages = Site { backends: Backends::of(&mesh), changes, traffic, stop };
