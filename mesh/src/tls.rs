@@ -29,6 +29,11 @@ pub(crate) use failure::{Failure, in_words};
 pub(crate) use name::Name;
 pub use public::{Encrypted, PublicCertificate};
 
+/// The URI of a certificate for this name: a service, or `operator/NAME`. None when it is no name.
+pub fn uri(name: &str) -> Option<String> {
+    Name::uri(name)
+}
+
 /// A neighbour shakes hands in milliseconds; who takes longer does not mean to.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 

@@ -22,6 +22,7 @@ mod discover;
 mod service;
 mod error;
 pub mod commands;
+pub mod authority;
 #[doc(hidden)]
 pub mod speed;
 

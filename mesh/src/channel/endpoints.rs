@@ -15,8 +15,11 @@ use crate::channel::endpoint::{Endpoint, Standing};
 use crate::picture::{Picture, Rank, Viewer};
 use crate::task::{self, Tasks};
 
-/// An encrypted connection that lives for this long was one.
+/// A connection that lives for this long was one.
 const LASTING: Duration = Duration::from_secs(1);
+
+/// Why a connection in plain text may break at once.
+const MAYBE_TLS: &str = "; if TLS is spoken there, give --tls-cert, --tls-key and --tls-ca";
 
 /// Who connects, and from where.
 #[derive(Debug, Clone)]
@@ -86,7 +89,8 @@ impl Keeper {
                     let ended = over.await;
                     drop(listed);
                     if let Ok(Err(why)) = ended {
-                        self.balancer.note(format!("{}: {why}", endpoint.address()));
+                        let hint = if self.dial.is_secure() || opened.elapsed() >= LASTING { "" } else { MAYBE_TLS };
+                        self.balancer.note(format!("{}: {why}{hint}", endpoint.address()));
                     }
                     // Who refuses our certificate takes each connection first: that is no success.
                     if !self.dial.is_secure() || opened.elapsed() >= LASTING {

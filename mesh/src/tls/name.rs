@@ -45,6 +45,12 @@ impl Name {
         }
     }
 
+    /// The URI of a name, if it is one.
+    pub(super) fn uri(name: &str) -> Option<String> {
+        let uri = format!("{TRUST_DOMAIN}{name}");
+        Self::read(&uri).map(|_| uri)
+    }
+
     fn read(uri: &str) -> Option<Self> {
         let path = uri.strip_prefix(TRUST_DOMAIN)?;
         match path.strip_prefix(OPERATOR) {
