@@ -174,6 +174,11 @@ impl Channel {
         self.0.balancer.address()
     }
 
+    /// Whether its connections are encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.0.keeper.dial.is_secure()
+    }
+
     /// Makes calls go to `address` from now on, once a connection to it is open; waits for `most`.
     pub(crate) async fn go_to(&self, address: &str, most: Duration) -> bool {
         let balancer = &self.0.balancer;

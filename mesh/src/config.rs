@@ -121,7 +121,7 @@ impl RegistryAddress {
 /// The files of mutual TLS: all three, or none for plain text.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TlsFiles {
-    /// Our certificate, PEM: it names spiffe://rundoo/SERVICE; with it every connection takes mutual TLS
+    /// Our certificate, PEM, which names us; with it every connection between processes takes mutual TLS
     #[arg(long, env = "RUNDOO_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 

@@ -103,7 +103,8 @@ impl Rule {
 impl Who {
     fn parse(word: &str) -> Result<Self, String> {
         let plain = |name: &str| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
+            !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
         };
         match (word, word.strip_prefix("operator/")) {
             ("*", _) => Ok(Self::Anyone),

@@ -94,10 +94,7 @@ impl Certificates {
     }
 
     /// Shakes hands with who dialled us, and says who it is.
-    pub(crate) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> Result<(server::TlsStream<TcpStream>, Arc<Name>), Failure> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> Result<(server::TlsStream<TcpStream>, Arc<Name>), Failure> {
         let acceptor = TlsAcceptor::from(self.0.current().server.clone());
         let stream = bounded(acceptor.accept(stream)).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());

@@ -112,6 +112,7 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
             "/imports",
             get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
         )
+        .layer(from_fn(upload::refuse_encoded))
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(move |request, next| visit::receive((traces.clone(), logs.clone()), request, next)))

@@ -92,8 +92,9 @@ impl Authority {
     /// Reads the authority of a folder.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let path = key_in(folder);
-        let key = std::fs::read_to_string(&path)
-            .with_context(|| format!("there is no authority in {}: could not read {}", folder.display(), path.display()))?;
+        let key = std::fs::read_to_string(&path).with_context(|| {
+            format!("there is no authority in {}: could not read {}", folder.display(), path.display())
+        })?;
         let key = KeyPair::from_pem(&key).with_context(|| format!("{} holds no key", path.display()))?;
         // What signs is made of the same words and the same key as when it was first made.
         let issuer = Issuer::new(authority(Validity::days(AUTHORITY_DAYS))?, key);
@@ -103,10 +104,8 @@ impl Authority {
     /// Makes a certificate and its key.
     pub fn issue(&self, order: &Order, existing: Existing) -> anyhow::Result<Issued> {
         let stem = order.name.replace('/', "-");
-        let issued = Issued {
-            cert: self.folder.join(format!("{stem}.pem")),
-            key: self.folder.join(format!("{stem}-key.pem")),
-        };
+        let issued =
+            Issued { cert: self.folder.join(format!("{stem}.pem")), key: self.folder.join(format!("{stem}-key.pem")) };
         anyhow::ensure!(stem != "ca", "the name \"ca\" is the authority's own");
         let params = leaf(order)?;
         refuse_existing(&[&issued.cert, &issued.key], existing)?;

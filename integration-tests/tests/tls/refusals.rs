@@ -31,10 +31,8 @@ async fn knock(address: SocketAddr, ca: &Certificates, shown: Option<Issued>) ->
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
     let mut config = match shown {
-        Some(Issued { cert, key }) => config.with_client_auth_cert(
-            vec![CertificateDer::from_pem_file(cert)?],
-            PrivateKeyDer::from_pem_file(key)?,
-        )?,
+        Some(Issued { cert, key }) => config
+            .with_client_auth_cert(vec![CertificateDer::from_pem_file(cert)?], PrivateKeyDer::from_pem_file(key)?)?,
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec()];

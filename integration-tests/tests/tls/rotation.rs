@@ -69,7 +69,8 @@ async fn a_file_that_cannot_be_right_is_said_and_the_old_one_stays() -> anyhow::
 
     let before = std::fs::read(&own.cert)?;
     std::fs::copy(certificates.of("portal").cert, &own.cert)?;
-    warned(&mut system, Role::Products(0), "could not take up the changed certificates and goes on with the old").await?;
+    warned(&mut system, Role::Products(0), "could not take up the changed certificates and goes on with the old")
+        .await?;
     system.check_health().await?;
     std::fs::write(&own.cert, before)?;
     certificates.issue("productsvc", Validity::days(30))?;

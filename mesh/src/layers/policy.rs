@@ -32,9 +32,10 @@ impl Stage for Permits {
         let caller = call.get::<Caller>().map_or("unknown", Caller::as_str);
         let method = request.uri().path().trim_start_matches('/');
         let (reason, message) = match (request.extensions().get::<Impostor>(), &self.policy) {
-            (Some(Impostor(claim)), _) => {
-                (ErrorReason::CallerMismatch, format!("the caller says that it is {claim}, and its certificate is for {caller}"))
-            }
+            (Some(Impostor(claim)), _) => (
+                ErrorReason::CallerMismatch,
+                format!("the caller says that it is {claim}, and its certificate is for {caller}"),
+            ),
             (None, Some(policy)) if !policy.permits(caller, request.uri().path()) => {
                 (ErrorReason::Policy, format!("{caller} may not call {method}: no rule of the policy allows it"))
             }

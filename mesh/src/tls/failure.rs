@@ -84,7 +84,9 @@ pub(super) fn certificate(error: &CertificateError) -> String {
             "its certificate is of an unknown authority".to_owned()
         }
         CertificateError::Expired => "its certificate expired".to_owned(),
-        CertificateError::ExpiredContext { not_after, .. } => format!("its certificate expired on {}", date(*not_after)),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("its certificate expired on {}", date(*not_after))
+        }
         CertificateError::NotValidYet => "its certificate is not valid yet; are the clocks right?".to_owned(),
         CertificateError::NotValidYetContext { not_before, .. } => {
             format!("its certificate is not valid before {}; are the clocks right?", date(*not_before))
