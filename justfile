@@ -11,6 +11,11 @@ up *arguments:
     @cargo build --workspace --bins
     @exec cargo run --quiet --bin rundoo -- up "$@"
 
+# The same with mutual TLS between all processes, a policy, and certificates that are made when missing
+up-tls *arguments:
+    @cargo build --workspace --bins
+    @exec cargo run --quiet --bin rundoo -- up --tls "$@"
+
 # Load the sample catalogue again: rows that are there already change nothing
 seed:
     @cargo run --quiet --bin productsvc -- import productsvc/sample/catalogue.csv

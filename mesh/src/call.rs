@@ -231,6 +231,11 @@ pub(crate) fn read_caller(headers: &HeaderMap) -> Caller {
     Caller::read(headers.get(&CALLER).and_then(|value| value.to_str().ok()))
 }
 
+/// Whether these headers say who sent them.
+pub(crate) fn names_caller(headers: &HeaderMap) -> bool {
+    headers.contains_key(&CALLER)
+}
+
 /// Names the calling process in the headers of an outbound request.
 pub(crate) fn write_caller(headers: &mut HeaderMap, caller: &HeaderValue) {
     headers.insert(CALLER.clone(), caller.clone());

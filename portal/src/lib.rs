@@ -69,7 +69,7 @@ mod gateway;
 
 mod pages;
 
-use mesh::{App, Services, Sign};
+use mesh::{App, Services, Sign, tls::PublicCertificate};
 
 pub use crate::config::Config;
 use crate::{
@@ -88,8 +88,9 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
     let backends = Backends::of(&mesh);
-    app.check_exposure(config.http_listen)?;
-    let edge = Edge::bind(config.http_listen).await?;
+    let certificate = PublicCertificate::start(config.http_tls_cert.as_ref(), config.http_tls_key.as_ref())?;
+    check_exposure(app, &config, certificate.as_ref())?;
+    let edge = Edge::bind(config.http_listen, certificate).await?;
 
     // What we are.
     let changes = Changes::unknown();
@@ -109,7 +110,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // Open the doors, then put up the sign.
     let door = app.listen(config.listen).await?;
     let sign = Sign::at(door.address())
-        .link("http", edge.link(config.mesh.advertise.map(|address| address.ip())))
+        .link(edge.scheme(), edge.link(config.mesh.advertise.map(|address| address.ip())))
         .requires("productsvc");
     app.serve(door, services).await?;
     app.spawn("changes", |stop| changes.follow(followed, stop));
@@ -118,4 +119,12 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // Pages that go on end with the edge, which waits for them: on its token, before that of the server.
     app.spawn("http edge", |stop| edge.serve(site(stop.clone()), stop));
     app.register(&mesh, sign)
+}
+
+/// Whether pages may be served where they are to be: off loopback only encrypted, or when something else encrypts.
+fn check_exposure(app: &App, config: &Config, certificate: Option<&PublicCertificate>) -> anyhow::Result<()> {
+    match certificate {
+        Some(_) => Ok(()),
+        None => app.check_exposure(config.http_listen),
+    }
 }

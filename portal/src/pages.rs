@@ -125,6 +125,7 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
             get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
         )
         .layer(from_fn(door::admit))
+        .layer(from_fn(upload::refuse_encoded))
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(move |request, next| visit::receive((traces.clone(), logs.clone()), request, next)))
@@ -240,7 +241,7 @@ mod tests {
     /// Asks the site while no other service is there.
     fn ask(request: Request<Body>) -> Answer {
         let mut answer = None;
-        let nobody = ["127.0.0.1:1".to_owned()];
+        let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         mesh::client(&nobody, async |mesh| {
             let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
             let gateway = Gateway::new(&mesh);

@@ -206,7 +206,7 @@ mod tests {
 
     /// Runs with the contracts that the portal was built with.
     fn with_routes(work: impl FnOnce(&dyn Fn(&Method, &str) -> Option<Arc<Route>>)) {
-        let nobody = ["127.0.0.1:1".to_owned()];
+        let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         let mut work = Some(work);
         mesh::client(&nobody, async |mesh| {
             let known = Contracts::built_in(&mesh).known();

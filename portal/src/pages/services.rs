@@ -17,7 +17,6 @@ use serde::Deserialize;
 use crate::{
     backends::{
         Backends,
-        graph::stats_command,
         registry::{Census, DISCOVER, History, LIST_EVENTS, discovery_of, events_of},
     },
     condition::Standing,
@@ -121,7 +120,13 @@ pub(crate) async fn show(
     let (census, history, numbers) = try_join3(backends.census(), backends.latest_events(), numbers).await?;
     let frame = Frame::new(&visit, Nav::Services, "Services")
         .with_command(backends.command(Backend::Registry, DISCOVER, &discovery_of("")))
-        .with_command(census.instances.iter().find(|instance| !instance::is_down(instance)).and_then(stats_command))
+        .with_command(
+            census
+                .instances
+                .iter()
+                .find(|instance| !instance::is_down(instance))
+                .and_then(|it| backends.stats_command(it)),
+        )
         .with_command(backends.command(Backend::Registry, LIST_EVENTS, &events_of("", "", String::new())));
     let page = Services::new(frame, Seen { census, history, numbers }, &asked, Moment::now());
     Ok(pages::page(StatusCode::OK, &page))

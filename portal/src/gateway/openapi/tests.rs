@@ -5,7 +5,7 @@ use crate::gateway::Contracts;
 
 fn ours() -> Value {
     let mut document = None;
-    let nobody = ["127.0.0.1:1".to_owned()];
+    let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
     mesh::client(&nobody, async |mesh| {
         document = Some(super::document(&Contracts::built_in(&mesh).known()));
         Ok(std::process::ExitCode::SUCCESS)
