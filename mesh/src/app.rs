@@ -192,7 +192,12 @@ impl App {
     }
 
     fn shared(&self) -> layers::Shared {
-        layers::Shared { stats: self.about.stats.clone(), spans: self.spans.clone(), rate: self.config.rate_limit }
+        layers::Shared {
+            stats: self.about.stats.clone(),
+            spans: self.spans.clone(),
+            rate: self.config.rate_limit,
+            believed: self.config.actor_from.as_slice().into(),
+        }
     }
 
     /// Opens a door for gRPC: binds the address. Off loopback it asks for `--insecure`.

@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) spans: Option<Exporter>,
     /// Calls a second that one caller may make; nothing for as many as it likes.
     pub(crate) rate: Option<std::num::NonZeroU32>,
+    /// The services that are believed when they say for whom they call.
+    pub(crate) believed: Arc<[String]>,
 }
 
 /// The layers of `App::inbound`, innermost first.
@@ -79,7 +81,7 @@ pub(crate) fn inbound(shared: &Shared) -> Layers<Standard> {
         // Provides the trace and the request id, and the moment of arrival: the clock starts before any queue.
         .layer(Staged::new(trace::Traced))
         // Provides who calls, before anything is counted or refused by it.
-        .layer(Staged::new(caller::Named))
+        .layer(Staged::new(caller::Named { believed: shared.believed.clone() }))
         // Counts and times the call to the end of its answer; outside of all that may refuse it, so that refusals count.
         .layer(Staged::new(metrics::Metrics { stats: stats.clone(), spans: shared.spans.clone() }))
         // Provides the deadline, and ends work that nobody waits for any more.

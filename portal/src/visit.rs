@@ -28,7 +28,11 @@ const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What mesh calls carry between services and a browser has no say in.
-const INTERNAL: [HeaderName; 2] = [HeaderName::from_static("x-rundoo-caller"), HeaderName::from_static("grpc-timeout")];
+const INTERNAL: [HeaderName; 3] = [
+    HeaderName::from_static("x-rundoo-caller"),
+    HeaderName::from_static("x-rundoo-actor"),
+    HeaderName::from_static("grpc-timeout"),
+];
 
 /// Nothing but our own stylesheet and pictures; no script from anywhere, no frame around us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
