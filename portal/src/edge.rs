@@ -3,6 +3,7 @@
 //! HTTP/1.1 only, by hyper, because its header deadline also cuts a connection
 //! that never says anything. What a request means is none of this file's business.
 
+mod peer;
 mod stall;
 
 use std::{
@@ -31,6 +32,8 @@ use tower::ServiceExt as _;
 use tracing::{debug, error, info, warn};
 
 use crate::edge::stall::Stall;
+
+pub(crate) use peer::Peer;
 
 /// Connections that are open at once; the next ones wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 1024;
@@ -128,9 +131,11 @@ async fn converse(stream: TcpStream, site: Router, stop: CancellationToken, _sea
     if let Err(cause) = stream.set_nodelay(true) {
         debug!("could not switch off Nagle's delay: {cause}");
     }
+    let peer = stream.peer_addr().map_or(Peer::NOBODY, |address| Peer { address: address.ip(), tls: false });
     let asked = AtomicBool::new(false);
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(peer);
         site.clone().oneshot(request.map(Body::new))
     });
     let mut connection = pin!(

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::{
     changes::{Changes, Mark},
     cookie::Cookie,
+    door::Visitor,
 };
 
 /// Keep it, and ask before it is shown again.
@@ -76,7 +77,11 @@ fn tag(mark: Mark, request: &Request) -> Option<HeaderValue> {
     }
     let zone = Cookie::Zone.read(request.headers()).unwrap_or_default();
     let Mark { process, stream, sequence } = mark;
-    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}\"")).ok()
+    // The page says who is logged in, and offers what the role allows.
+    let visitor = request.extensions().get::<Visitor>();
+    let named = visitor.and_then(|visitor| Some(format!("-{}-{}", visitor.name()?, visitor.role())));
+    let name = named.unwrap_or_default();
+    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}{name}\"")).ok()
 }
 
 /// Whether the browser made a change that has not come here.

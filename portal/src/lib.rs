@@ -67,9 +67,11 @@ mod pages;
 
 use mesh::{App, Services, Sign};
 
-pub use crate::config::Config;
+pub use crate::config::{Arguments, Config};
+pub use crate::door::commands::Command;
 use crate::{
-    backends::Backends, changes::Changes, edge::Edge, error::Backend, host::Names, pages::Site, traffic::Traffic,
+    backends::Backends, changes::Changes, door::Door, edge::Edge, error::Backend, host::Names, pages::Site,
+    traffic::Traffic,
 };
 
 /// Builds the portal out of its settings and starts it.
@@ -77,7 +79,8 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
     let backends = Backends::of(&mesh);
-    app.check_exposure(config.http_listen)?;
+    let people = Door::open(app, &config).await?;
+    app.on_stop("accounts", people.clone().close());
     let edge = Edge::bind(config.http_listen).await?;
 
     // What we are.
@@ -86,8 +89,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let traffic = Traffic::unseen();
     let (seen, asked) = (traffic.clone(), backends.clone());
     let site = {
-        let (changes, names, traces) = (changes.clone(), Names::of(config.http_listen), app.pages());
-        move |stop| pages::site(Site { backends, changes, traffic, stop }, names, traces)
+        // Who logs in does so by whatever name the portal has; a cookie goes to no other.
+        let names = if people.is_guarded() { Names::Any } else { Names::of(config.http_listen) };
+        let (changes, traces) = (changes.clone(), app.pages());
+        move |stop| pages::site(Site { backends, changes, traffic, door: people, stop }, names, traces)
     };
 
     // What we offer: the face that every process has, and nothing of our own beside it.

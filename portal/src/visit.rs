@@ -20,7 +20,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use mesh::{Call, Channel, Pages};
 use tracing::{debug, error, info, warn};
 
-use crate::{cookie::Cookie, error::Failure, pages, time::Zone};
+use crate::{
+    cookie::Cookie,
+    door::{Client, Door, Visitor},
+    error::Failure,
+    pages,
+    time::Zone,
+};
 
 /// How long a page waits for the services behind it, all calls together.
 const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -54,13 +60,15 @@ pub(crate) struct Visit {
     pub(crate) request_id: String,
     /// In which zone the visitor reads times.
     pub(crate) zone: Zone,
+    /// Who asks; nobody while nobody has logged in who must.
+    pub(crate) visitor: Option<Visitor>,
 }
 
 impl Visit {
-    fn read(headers: &HeaderMap) -> Visit {
+    fn read(headers: &HeaderMap, visitor: Option<Visitor>) -> Visit {
         let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let zone = Cookie::Zone.read(headers).and_then(Zone::named);
-        Visit { request_id: request_id.unwrap_or_default().to_owned(), zone: zone.unwrap_or(Zone::UTC) }
+        Visit { request_id: request_id.unwrap_or_default().to_owned(), zone: zone.unwrap_or(Zone::UTC), visitor }
     }
 }
 
@@ -68,7 +76,7 @@ impl Visit {
 impl Visit {
     /// A visit of somebody who reads times in UTC.
     pub(crate) fn test(request_id: &str) -> Visit {
-        Visit { request_id: request_id.to_owned(), zone: Zone::UTC }
+        Visit { request_id: request_id.to_owned(), zone: Zone::UTC, visitor: Some(Visitor::open()) }
     }
 }
 
@@ -76,12 +84,16 @@ impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Visit, Infallible> {
-        Ok(Visit::read(&parts.headers))
+        Ok(Visit::read(&parts.headers, parts.extensions.get().cloned()))
     }
 }
 
 /// Receives a request and sees its answer off.
-pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Request, next: Next) -> Response {
+pub(crate) async fn receive(
+    (traces, logs, door): (Pages, Channel, Door),
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     for name in &INTERNAL {
         request.headers_mut().remove(name);
@@ -89,18 +101,21 @@ pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Reque
     let call = Call::begin(request.headers()).within(BACKEND_DEADLINE);
     let id = HeaderValue::from_str(call.request_id()).expect("a call's request id is plain ASCII");
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let visit = Visit::read(request.headers());
+    let client = door.client(&request);
+    request.extensions_mut().insert(client);
+    let mut visit = Visit::read(request.headers(), door.usual_visitor());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 
     call.clone()
         .scope(async {
             let mut response = answer(request, next).await;
             let failure = response.extensions_mut().remove::<Failure>();
+            visit.visitor = response.extensions_mut().remove::<Visitor>().or(visit.visitor);
             if let Some(failure) = &failure {
                 response = pages::failure::page(&visit, (&method, &logs), failure, response);
             }
             response.headers_mut().insert(REQUEST_ID, id);
-            guard(&mut response);
+            guard(&mut response, &client);
             let has_failed = failure.is_some();
             let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
@@ -129,8 +144,11 @@ async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// Sets the headers of every answer; a handler's own caching stays.
-fn guard(response: &mut Response) {
+fn guard(response: &mut Response, client: &Client) {
     let headers = response.headers_mut();
+    if client.is_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
     }
