@@ -194,7 +194,7 @@ async fn each_role_may_what_it_may_and_an_editors_changes_bear_the_name() -> any
 async fn nobody_says_who_they_are_by_themselves() -> anyhow::Result<()> {
     let house = House::start(&[("ed", "editor")]).await?;
     let ed = house.log_in("ed").await?;
-    let form = "name=Saw&category=&sku=S-1&request_id=0190d3b0-0000-4000-8000-000000000001";
+    let form = "name=Saw&category=Tools&sku=S-1&request_id=0190d3b0-0000-4000-8000-000000000001";
     let cookie = ed.cookie.clone();
     let headers = [
         ("content-type", "application/x-www-form-urlencoded"),

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use argon2::{
-    Argon2, Params, PasswordHasher as _, PasswordVerifier as _,
-    password_hash::{PasswordHash, SaltString},
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
+    password_hash::{Output, ParamsString, PasswordHash, SaltString},
 };
 use tokio::sync::Semaphore;
 
@@ -27,6 +27,9 @@ const WAITING: usize = 16;
 /// Memory in KiB, and passes.
 const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
+
+/// Blocks of 1 KiB that are more than glibc ever keeps: its threshold grows to 32 MiB at most.
+const ALWAYS_GIVEN_BACK: usize = 33 * 1024;
 
 /// What is computed for a name that nobody has, so that the time tells nothing. No password fits it.
 const NOBODYS: &str =
@@ -84,11 +87,9 @@ impl Hasher {
     /// Whether a password is the one that is kept; for a name that nobody has it never is, and takes as long.
     pub(crate) async fn fits(&self, kept: Option<String>, password: String) -> Result<bool, Busy> {
         self.compute(move || {
-            let kept = kept.as_deref().unwrap_or(NOBODYS);
-            let known = PasswordHash::new(kept);
             // What is longer than any password is none, whatever the time tells of that.
             let password = if password.len() > LONGEST { "" } else { &password };
-            known.is_ok_and(|known| Argon2::default().verify_password(password.as_bytes(), &known).is_ok())
+            is_of(password, kept.as_deref().unwrap_or(NOBODYS)).unwrap_or(false)
         })
         .await
     }
@@ -98,10 +99,7 @@ impl Hasher {
         self.compute(move || {
             let mut salt = [0; 16];
             getrandom::fill(&mut salt).expect("the system has random bytes");
-            let salt = SaltString::encode_b64(&salt).expect("16 bytes make a salt");
-            let params = Params::new(MEMORY, PASSES, 1, None).expect("the numbers are within argon2's bounds");
-            let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-            argon2.hash_password(password.as_bytes(), &salt).expect("argon2 takes any password").to_string()
+            written(&password, &salt).expect("argon2 takes any password")
         })
         .await
     }
@@ -117,6 +115,39 @@ impl Hasher {
         });
         working.await.map_err(|_| Busy)
     }
+}
+
+/// Whether what is kept is of this password. Outputs compare in constant time.
+fn is_of(password: &str, kept: &str) -> argon2::password_hash::Result<bool> {
+    let kept = PasswordHash::new(kept)?;
+    let (Some(salt), Some(output)) = (kept.salt, kept.hash) else { return Ok(false) };
+    let mut bytes = [0; 64];
+    Ok(stretched(password, salt.decode_b64(&mut bytes)?, Params::try_from(&kept)?)? == output)
+}
+
+/// What is kept of a password, as a PHC string.
+fn written(password: &str, salt: &[u8]) -> argon2::password_hash::Result<String> {
+    let params = Params::new(MEMORY, PASSES, 1, None)?;
+    let text = SaltString::encode_b64(salt)?;
+    let kept = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params)?,
+        salt: Some(text.as_salt()),
+        hash: Some(stretched(password, salt, params)?),
+    };
+    Ok(kept.to_string())
+}
+
+fn stretched(password: &str, salt: &[u8], params: Params) -> argon2::password_hash::Result<Output> {
+    // glibc keeps what is freed for each thread, unless it is this large: then the memory goes back at once.
+    // What is not touched of it costs nothing.
+    let mut memory = Vec::with_capacity(params.block_count().max(ALWAYS_GIVEN_BACK));
+    memory.resize(params.block_count(), Block::default());
+    let mut output = [0; 32];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut memory)?;
+    Output::new(&output)
 }
 
 #[cfg(test)]
