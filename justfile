@@ -74,7 +74,7 @@ screenshots:
     @cargo build --workspace --bins
     @cargo run --quiet --bin rundoo -- screenshots
 
-# Kill the log service 500 times under load; `just soak logs --kills 50` is shorter
+# Kill the log service 500 times under load, or try 100,000 bad passwords: just soak door
 soak *arguments:
     @cargo build --release --workspace --bins
     @cargo run --release --quiet --bin rundoo -- soak "$@"

@@ -1,6 +1,6 @@
 //! The door: who comes in, with a password, a session or a token, and what is refused.
 
-mod people;
+pub(super) mod people;
 
 use harness::eventually;
 use harness::http::{Page, send};

@@ -1,4 +1,7 @@
-//! Kills real processes for as long as one likes, and compares what is left with what was promised.
+//! Hard times for real processes: they are killed or attacked for as long as one likes, and what is left is compared
+//! with what was promised.
+
+mod door;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +25,8 @@ pub(crate) struct Arguments {
 enum What {
     /// The log service: killed under load, everything acknowledged must be there once
     Logs(Logs),
+    /// The portal's door: bad passwords from everywhere, while others are served
+    Door(door::Door),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -46,6 +51,7 @@ struct Logs {
 /// Runs until all is done, or until something is lost.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let logs = match arguments.what {
+        Some(What::Door(door)) => return door::run(door).await,
         Some(What::Logs(logs)) => logs,
         None => Logs { kills: 500, minutes: 60, services: 20, seed: None },
     };

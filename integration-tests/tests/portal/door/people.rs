@@ -12,27 +12,30 @@ use http::Method;
 use proto::logs::{FieldMatch, Filter, QueryRequest, query_response::Part};
 
 /// Everybody's, here.
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(in crate::portal) const PASSWORD: &str = "correct horse battery";
 
 /// A system where everybody logs in; `root` is the administrator.
-pub(super) struct House {
-    pub(super) system: System,
+pub(in crate::portal) struct House {
+    pub(in crate::portal) system: System,
 }
 
 /// Somebody who asks the portal, with a cookie, a token or nothing.
 #[derive(Debug, Clone)]
-pub(super) struct Visitor {
+pub(in crate::portal) struct Visitor {
     portal: SocketAddr,
-    pub(super) cookie: String,
+    pub(in crate::portal) cookie: String,
     token: String,
 }
 
 impl House {
-    pub(super) async fn start(people: &[(&str, &str)]) -> anyhow::Result<House> {
+    pub(in crate::portal) async fn start(people: &[(&str, &str)]) -> anyhow::Result<House> {
         House::with(people, Vec::new()).await
     }
 
-    pub(super) async fn with(people: &[(&str, &str)], more: Vec<(&'static str, String)>) -> anyhow::Result<House> {
+    pub(in crate::portal) async fn with(
+        people: &[(&str, &str)],
+        more: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<House> {
         let mut settings = vec![("PORTAL_LOGIN", "always".to_owned())];
         settings.extend(more);
         let mut system = System::prepare(Options { settings, ..Options::default() })?;
@@ -46,15 +49,15 @@ impl House {
         Ok(House { system })
     }
 
-    pub(super) fn nobody(&self) -> Visitor {
+    pub(in crate::portal) fn nobody(&self) -> Visitor {
         Visitor { portal: self.system.portal(), cookie: String::new(), token: String::new() }
     }
 
-    pub(super) fn program(&self, token: &str) -> Visitor {
+    pub(in crate::portal) fn program(&self, token: &str) -> Visitor {
         Visitor { token: format!("Bearer {token}"), ..self.nobody() }
     }
 
-    pub(super) async fn log_in(&self, name: &str) -> anyhow::Result<Visitor> {
+    pub(in crate::portal) async fn log_in(&self, name: &str) -> anyhow::Result<Visitor> {
         let page = self.nobody().post("/login", &[("name", name), ("password", PASSWORD)]).await?;
         anyhow::ensure!(page.status == 303, "{name}: {} {}", page.status, page.text);
         let cookie = page.headers.get("set-cookie").context("no cookie")?.to_str()?;
@@ -62,7 +65,7 @@ impl House {
     }
 
     /// Waits until a page holds all of these words.
-    pub(super) async fn shows(&self, who: &Visitor, path: &str, words: &[&str]) {
+    pub(in crate::portal) async fn shows(&self, who: &Visitor, path: &str, words: &[&str]) {
         eventually(path, async || {
             let page = who.get(path).await?;
             for words in words {
@@ -74,7 +77,7 @@ impl House {
     }
 
     /// Waits until a service has said something for this person.
-    pub(super) async fn record(&self, service: &str, actor: &str) {
+    pub(in crate::portal) async fn record(&self, service: &str, actor: &str) {
         let fields = vec![FieldMatch { name: "actor".into(), value: actor.into() }];
         let filter = Filter { services: vec![service.into()], fields, ..Filter::default() };
         eventually("the log knows for whom it was", async || {
@@ -91,7 +94,7 @@ impl House {
     }
 
     /// What the portal has in memory, in bytes.
-    pub(super) fn memory(&mut self) -> anyhow::Result<u64> {
+    pub(in crate::portal) fn memory(&mut self) -> anyhow::Result<u64> {
         let pid = self.system.process(Role::Portal)?.pid().context("it ended")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -100,11 +103,11 @@ impl House {
 }
 
 impl Visitor {
-    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Page> {
+    pub(in crate::portal) async fn get(&self, path: &str) -> anyhow::Result<Page> {
         self.send(Method::GET, path, String::new()).await
     }
 
-    pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
+    pub(in crate::portal) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
         let body: Vec<String> =
             fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         self.send(Method::POST, path, body.join("&")).await
@@ -126,7 +129,11 @@ impl Visitor {
 }
 
 /// Runs a command of the portal in the system's folder; answers what it printed.
-pub(super) fn command(system: &System, arguments: &[&str], password: Option<&str>) -> anyhow::Result<String> {
+pub(in crate::portal) fn command(
+    system: &System,
+    arguments: &[&str],
+    password: Option<&str>,
+) -> anyhow::Result<String> {
     let mut command = Command::new(binaries::build()?.join("portal"));
     command.args(arguments).current_dir(system.folder()).stdin(Stdio::piped());
     if password.is_some() {
