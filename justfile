@@ -79,7 +79,7 @@ screenshots:
     @cargo build --workspace --bins
     @cargo run --quiet --bin rundoo -- screenshots
 
-# Kill the log service 500 times under load; `just soak logs --kills 50` is shorter, `just soak fuzz` reads nonsense
+# Kill the log service 500 times under load; also: just soak door (100,000 bad passwords), just soak fuzz (nonsense)
 soak *arguments:
     @cargo build --release --workspace --bins
     @cargo run --release --quiet --bin rundoo -- soak "$@"

@@ -5,6 +5,7 @@ mod bad_days;
 mod browsing;
 mod catalogue;
 mod commands;
+mod door;
 mod forms;
 mod gateway;
 mod greedy;

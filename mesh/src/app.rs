@@ -207,6 +207,7 @@ impl App {
             spans: self.spans.clone(),
             rate: self.config.rate_limit,
             policy: self.policy.clone(),
+            believed: self.config.actor_from.as_slice().into(),
         }
     }
 

@@ -11,11 +11,13 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+mod actor;
 mod caller;
 pub(crate) mod timeout;
 mod trace;
 mod values;
 
+pub use actor::Actor;
 pub use caller::Caller;
 pub use trace::Trace;
 
@@ -27,6 +29,7 @@ tokio::task_local! {
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static CALLER: HeaderName = HeaderName::from_static("x-rundoo-caller");
+static ACTOR: HeaderName = HeaderName::from_static("x-rundoo-actor");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -45,6 +48,7 @@ struct Parts {
     trace: Trace,
     arrived: Instant,
     caller: OnceLock<Caller>,
+    actor: OnceLock<Actor>,
     deadline: OnceLock<Deadline>,
     permit: OnceLock<Permit>,
     values: Values,
@@ -71,6 +75,7 @@ impl Call {
             trace: Trace::next(headers),
             arrived: Instant::now(),
             caller: OnceLock::new(),
+            actor: OnceLock::new(),
             deadline: OnceLock::new(),
             permit: OnceLock::new(),
             values: Values::default(),
@@ -131,6 +136,7 @@ impl Call {
             trace: self.trace().clone(),
             arrived: self.0.arrived,
             caller: OnceLock::new(),
+            actor: self.0.actor.clone(),
             deadline: OnceLock::new(),
             permit: OnceLock::new(),
             values: Values::default(),
@@ -152,6 +158,11 @@ impl Call {
     /// Says who calls; the first word counts.
     pub(crate) fn set_caller(&self, caller: Caller) {
         let _said_before = self.0.caller.set(caller);
+    }
+
+    /// Says for whom the call is made, as this process knows by itself; the first word counts.
+    pub fn set_actor(&self, actor: Actor) {
+        let _said_before = self.0.actor.set(actor);
     }
 
     /// Supplies a value to everything inside of the layer that says this. Of two of a type the later one counts.
@@ -179,6 +190,11 @@ impl Call {
     /// Who calls, as service/instance; `unknown` when it did not say.
     pub fn caller(&self) -> &str {
         self.get::<Caller>().map_or("unknown", Caller::as_str)
+    }
+
+    /// For whom the call is made, when somebody said so who is believed.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.0.actor.get()
     }
 
     /// Where in which trace the request is.
@@ -214,6 +230,9 @@ impl Call {
         if let Some(state) = trace.state() {
             set_once(headers, &TRACESTATE, state.to_owned());
         }
+        if let Some(actor) = self.actor().and_then(|actor| HeaderValue::from_str(actor.as_str()).ok()) {
+            headers.insert(ACTOR.clone(), actor);
+        }
         if let Some(deadline) = self.deadline() {
             timeout::shorten(headers, deadline.saturating_duration_since(Instant::now()));
         }
@@ -234,6 +253,11 @@ pub(crate) fn read_caller(headers: &HeaderMap) -> Caller {
 /// Whether these headers say who sent them.
 pub(crate) fn names_caller(headers: &HeaderMap) -> bool {
     headers.contains_key(&CALLER)
+}
+
+/// For whom these headers were sent, as their sender says.
+pub(crate) fn read_actor(headers: &HeaderMap) -> Option<Actor> {
+    headers.get(&ACTOR).and_then(|value| value.to_str().ok()).and_then(Actor::read)
 }
 
 /// Names the calling process in the headers of an outbound request.
@@ -308,6 +332,20 @@ mod tests {
         assert_eq!(call.request_id().len(), 36);
         assert_eq!(call.caller(), "unknown");
         assert_eq!(call.deadline(), None);
+    }
+
+    #[test]
+    fn an_actor_travels_with_outbound_calls_and_is_never_taken_from_a_request_by_itself() {
+        let mut headers = HeaderMap::new();
+        headers.insert(&ACTOR, HeaderValue::from_static("mallory"));
+        let call = Call::begin(&headers);
+        assert_eq!(call.actor(), None);
+
+        call.set_actor(Actor::read("ann").unwrap());
+        call.set_actor(Actor::read("bob").unwrap());
+        call.endless().write_to(&mut headers, call.trace());
+
+        assert_eq!(read_actor(&headers), Actor::read("ann"));
     }
 
     #[test]

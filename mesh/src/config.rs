@@ -63,6 +63,10 @@ pub struct Config {
     #[arg(long, env = "RUNDOO_RATE_LIMIT", value_name = "CALLS")]
     pub rate_limit: Option<NonZeroU32>,
 
+    /// The services that are believed when they say for which person they call, parted by commas
+    #[arg(long, env = "RUNDOO_ACTOR_FROM", default_value = "portal", value_delimiter = ',', value_name = "SERVICES")]
+    pub actor_from: Vec<String>,
+
     /// How old a connection of a client may become before it is asked to open another
     #[arg(long, env = "RUNDOO_CONNECTION_AGE", default_value = "1800", value_name = "SECONDS", value_parser = parse_seconds)]
     pub connection_age: Duration,

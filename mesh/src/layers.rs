@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) rate: Option<std::num::NonZeroU32>,
     /// Who may call what; nothing when whoever comes may call everything.
     pub(crate) policy: Option<Policy>,
+    /// The services that are believed when they say for whom they call.
+    pub(crate) believed: Arc<[String]>,
 }
 
 /// The layers of `App::inbound`, innermost first.
@@ -87,7 +89,7 @@ pub(crate) fn inbound(shared: &Shared) -> Layers<Standard> {
         // Provides the trace and the request id, and the moment of arrival: the clock starts before any queue.
         .layer(Staged::new(trace::Traced))
         // Provides who calls, before anything is counted or refused by it.
-        .layer(Staged::new(caller::Named))
+        .layer(Staged::new(caller::Named { believed: shared.believed.clone() }))
         // Counts and times the call to the end of its answer; outside of all that may refuse it, so that refusals count.
         .layer(Staged::new(metrics::Metrics { stats: stats.clone(), spans: shared.spans.clone() }))
         // Refuses who claims to be another than its certificate says, and who may not call this: before anything is begun.

@@ -15,7 +15,7 @@ use proto::logs::field::Kind;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-use crate::call::Call;
+use crate::call::{Actor, Call};
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +31,9 @@ const FIELD_BYTES: usize = 64 * 1024;
 
 /// A buffer that had to grow beyond this for one event is not kept for the next.
 const KEPT_BUFFER: usize = 16 * 1024;
+
+/// The field that names for whom a call is made.
+const ACTOR: &str = "actor";
 
 /// The fields of a `LogRecord` and of its parts, as the contract numbers them.
 mod tag {
@@ -78,12 +81,13 @@ pub(crate) fn encode(event: &Event<'_>, keep: impl FnOnce(Record<'_>)) {
     let target = &metadata.target()[..metadata.target().floor_char_boundary(LONGEST_TARGET)];
     wire::text(&mut bytes, tag::TARGET, target);
     let cut = target.len() < metadata.target().len();
-    let mut said = Said { bytes: &mut bytes, fields: 0, room: FIELD_BYTES, shown: 0, cut };
+    let mut said = Said { bytes: &mut bytes, fields: 0, room: FIELD_BYTES, shown: 0, cut, names_actor: false };
     event.record(&mut said);
     if said.shown == 0 {
         // It says nothing but its fields, or nothing at all.
         said.shown = said.bytes.len();
     }
+    Call::peek(|call| said.add_actor(call));
     let (cut, shown) = (said.cut, said.shown);
     wire::number(&mut bytes, tag::CUT, u64::from(cut));
     Call::peek(|call| {
@@ -128,6 +132,8 @@ struct Said<'a> {
     /// Where the message ends.
     shown: usize,
     cut: bool,
+    /// Whether it says by itself who acts.
+    names_actor: bool,
 }
 
 impl Said<'_> {
@@ -143,6 +149,7 @@ impl Said<'_> {
             return;
         }
         self.fields += 1;
+        self.names_actor |= field.name() == ACTOR;
         let room = wire::delimited(self.bytes, tag::FIELDS, |bytes| {
             wire::text(bytes, tag::NAME, field.name());
             let room = wire::delimited(bytes, tag::VALUE, |bytes| limited(bytes, self.room, say));
@@ -151,6 +158,16 @@ impl Said<'_> {
         });
         self.room = room.unwrap_or(0);
         self.cut |= room.is_none();
+    }
+
+    /// Says for whom the call is made in which this is said, if there is room.
+    fn add_actor(&mut self, call: &Call) {
+        let actor = call.actor().map(Actor::as_str).filter(|name| name.len() <= self.room);
+        let Some(name) = actor.filter(|_| !self.names_actor && self.fields < MOST_FIELDS) else { return };
+        wire::delimited(self.bytes, tag::FIELDS, |bytes| {
+            wire::text(bytes, tag::NAME, ACTOR);
+            wire::text(bytes, tag::VALUE, name);
+        });
     }
 
     fn integer(&mut self, field: &Field, negative: bool, magnitude: u128) {

@@ -4,13 +4,29 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::door;
+
 /// The portal of Rundoo: pages and forms for people with a browser.
-#[derive(Debug, Clone, clap::Parser)]
-#[command(name = "portal", version)]
+///
+/// Without a command it serves them. With a command it looks after the accounts of those who log in.
+#[derive(Debug, clap::Parser)]
+#[command(name = "portal", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<door::commands::Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, clap::Args)]
 // The mesh's own settings are a `Config` too, and clap names groups after their types.
-#[group(id = "portal")]
+#[group(skip)]
 pub struct Config {
-    /// Where browsers find the portal. Off loopback only with a certificate, or with --insecure.
+    /// Where browsers find the portal. Off loopback only with an administrator, and with a certificate or --insecure.
     #[arg(long, env = "PORTAL_HTTP_LISTEN", default_value = "127.0.0.1:5050", value_name = "IP:PORT")]
     pub http_listen: SocketAddr,
 
@@ -25,6 +41,10 @@ pub struct Config {
     /// Where the portal answers gRPC: health, reflection and the mesh service. Port 0 takes a free one.
     #[arg(long, env = "PORTAL_LISTEN", default_value = "127.0.0.1:5054", value_name = "IP:PORT")]
     pub listen: SocketAddr,
+
+    /// Who comes in.
+    #[command(flatten)]
+    pub door: door::Settings,
 
     /// What every process of the mesh can be told.
     #[command(flatten)]
@@ -47,6 +67,6 @@ mod tests {
 
     #[test]
     fn settings_do_not_contradict_each_other() {
-        super::Config::command().debug_assert();
+        super::Arguments::command().debug_assert();
     }
 }

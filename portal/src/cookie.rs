@@ -1,4 +1,4 @@
-//! The few things that a browser keeps for the portal. None of them grants anything.
+//! The few things that a browser keeps for the portal. Only a session grants anything.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -9,6 +9,10 @@ pub(crate) enum Cookie {
     Seen,
     /// In which zone times are shown.
     Zone,
+    /// Who logged in, where somebody could read along.
+    Session,
+    /// Who logged in, where nobody can: browsers take and send it by TLS only, and to this very host.
+    SecureSession,
 }
 
 impl Cookie {
@@ -16,7 +20,14 @@ impl Cookie {
         match self {
             Cookie::Seen => "seen",
             Cookie::Zone => "zone",
+            Cookie::Session => "session",
+            Cookie::SecureSession => "__Host-session",
         }
+    }
+
+    /// The cookie of a session, by whether the connection is encrypted. Neither counts for the other.
+    pub(crate) fn session(is_secure: bool) -> Cookie {
+        if is_secure { Cookie::SecureSession } else { Cookie::Session }
     }
 
     /// What a request says of it; nothing when it stands there more than once or holds anything odd.
@@ -31,8 +42,9 @@ impl Cookie {
     /// The header that sets it, for so many seconds or until the browser is closed.
     pub(crate) fn set(self, value: &str, seconds: Option<u32>) -> (HeaderName, HeaderValue) {
         let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+        let secure = if self == Cookie::SecureSession { "; Secure" } else { "" };
         let value: String = value.bytes().filter(|byte| is_plain(*byte)).map(char::from).collect();
-        let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{age}", self.name());
+        let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", self.name());
         (header::SET_COOKIE, HeaderValue::try_from(cookie).expect("plain letters make a header"))
     }
 }
@@ -64,6 +76,30 @@ mod tests {
         assert_eq!(read(&["zone=UTC; zone=Asia/Tokyo"]), None);
         assert_eq!(read(&["zone=\"UTC\""]), None);
         assert_eq!(read(&["zone=<b>"]), None);
+    }
+
+    #[test]
+    fn a_session_by_tls_is_a_cookie_of_its_own() {
+        let (_, value) = Cookie::session(true).set("ab", None);
+        assert_eq!(value, "__Host-session=ab; Path=/; HttpOnly; SameSite=Lax; Secure");
+        let (_, value) = Cookie::session(false).set("ab", None);
+        assert_eq!(value, "session=ab; Path=/; HttpOnly; SameSite=Lax");
+        let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("__Host-session=ab"))]);
+        assert_eq!(Cookie::session(false).read(&headers), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_sent_only_a_plain_value_that_stands_there_once_is_read(text in "[ -~]{0,60}", value in "[a-z0-9]{1,64}") {
+            let read = |text: String| {
+                let headers = HeaderMap::from_iter(HeaderValue::try_from(text).map(|text| (header::COOKIE, text)));
+                Cookie::Session.read(&headers).map(str::to_owned)
+            };
+            let told = read(text.clone());
+            proptest::prop_assert!(told.is_none_or(|told| told.bytes().all(is_plain) && text.contains("session=")));
+            proptest::prop_assert_eq!(read(format!("session={value}; session={value}")), None);
+            proptest::prop_assert_eq!(read(format!("a={value}; session={value}")), Some(value));
+        }
     }
 
     #[test]

@@ -9,29 +9,235 @@ mod role;
 mod rules;
 mod visitor;
 
-use axum::{
-    extract::Request,
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
+mod name;
+pub(crate) mod password;
+pub(crate) mod scope;
+pub(crate) mod secret;
 
+pub(crate) mod accounts;
+mod attempts;
+pub(crate) mod store;
+
+pub(crate) mod audit;
+mod buckets;
+mod client;
+
+pub(crate) mod commands;
+mod settings;
+
+use std::{net::IpAddr, sync::Arc};
+
+use anyhow::Context as _;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use http::{HeaderMap, Method, Uri, header, header::HeaderValue};
+use mesh::{App, Call, call::Actor};
+use tokio::time::Instant;
+use tracing::info;
+
+pub(crate) use client::Client;
 pub(crate) use denial::Denial;
+pub(crate) use name::Name;
 pub(crate) use role::{Area, Role};
 pub(crate) use visitor::Visitor;
 
+pub(crate) use settings::{Login, Settings};
+
+use accounts::{Accounts, now};
+use audit::Change;
+use buckets::{Buckets, Key};
 use rules::Need;
+use secret::Secret;
+use store::Store;
+
+use crate::{config::Config, cookie::Cookie, error::Failure, query::link};
+
+/// The door. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Door(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    /// Nothing while the door is open.
+    accounts: Option<Accounts>,
+    buckets: Option<Buckets>,
+    proxies: Vec<IpAddr>,
+}
+
+impl Door {
+    /// The door that these settings ask for: the one place that says what must be there before pages are served.
+    ///
+    /// Where other machines reach them, or when it is asked for, somebody must be able to log in; and
+    /// off this machine nobody may read along, unless `--insecure` says that something else sees to it.
+    pub(crate) async fn open(app: &App, config: &Config, is_encrypted: bool) -> anyhow::Result<Door> {
+        if !is_encrypted {
+            app.check_exposure(config.http_listen)?;
+        }
+        let (settings, is_local) = (&config.door, config.http_listen.ip().is_loopback());
+        let rate = settings.rate(is_local);
+        let buckets = rate.map(Buckets::new);
+        let proxies = settings.trusted_proxy.iter().map(IpAddr::to_canonical).collect();
+        if is_local && settings.login == Login::Auto {
+            return Ok(Door(Arc::new(Parts { accounts: None, buckets, proxies })));
+        }
+        let path = &settings.accounts.accounts;
+        let could_not = || format!("could not use the accounts in {}", path.display());
+        let accounts = Accounts::new(Store::open(path).await.with_context(could_not)?);
+        let is_ready = accounts.have_administrator().await.with_context(could_not)?;
+        anyhow::ensure!(
+            is_ready,
+            "nobody could log in at {}: make an administrator first, with `portal user add NAME --role administrator`",
+            config.http_listen
+        );
+        info!("people log in; their accounts are in {}", path.display());
+        Ok(Door(Arc::new(Parts { accounts: Some(accounts), buckets, proxies })))
+    }
+
+    /// A door through which everybody comes.
+    #[cfg(test)]
+    pub(crate) fn unlocked() -> Door {
+        Door(Arc::new(Parts { accounts: None, buckets: None, proxies: Vec::new() }))
+    }
+
+    /// The accounts; nothing while the door is open, for then nobody needs one.
+    pub(crate) fn accounts(&self) -> Option<&Accounts> {
+        self.0.accounts.as_ref()
+    }
+
+    /// Whether people log in.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.0.accounts.is_some()
+    }
+
+    /// Who comes without being asked: while the door is open, everybody.
+    pub(crate) fn usual_visitor(&self) -> Option<Visitor> {
+        (!self.is_guarded()).then(Visitor::open)
+    }
+
+    /// Where a request comes from.
+    pub(crate) fn client(&self, request: &Request) -> Client {
+        let peer = request.extensions().get().copied().unwrap_or(crate::edge::Peer::NOBODY);
+        Client::of(peer, request.headers(), &self.0.proxies)
+    }
+
+    /// Closes the file of accounts.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        if let Some(accounts) = self.accounts() {
+            accounts.store.close().await;
+        }
+        Ok(())
+    }
+
+    /// Who sent these headers: nobody when there is neither a token nor a session that counts.
+    async fn identify(&self, headers: &HeaderMap, client: &Client) -> Result<Option<Visitor>, Denial> {
+        let Some(accounts) = self.accounts() else { return Ok(Some(Visitor::open())) };
+        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+            let digest = bearer(authorization).ok_or(Denial::UnknownToken)?.digest();
+            if let Some(known) = accounts.known(&digest) {
+                return Ok(Some(known));
+            }
+            self.limit(Key::Network(client.network()))?;
+            return accounts.by_token(digest, now()).await.map(Some);
+        }
+        let cookie = Cookie::session(client.is_secure).read(headers);
+        let Some(digest) = cookie.and_then(Secret::of_session).map(|secret| secret.digest()) else { return Ok(None) };
+        if let Some(known) = accounts.known(&digest) {
+            return Ok(Some(known));
+        }
+        // Guesses cost whoever makes them.
+        self.limit(Key::Network(client.network()))?;
+        accounts.in_session(digest, now()).await
+    }
+
+    fn limit(&self, key: Key) -> Result<(), Denial> {
+        let Some(buckets) = &self.0.buckets else { return Ok(()) };
+        buckets.take(key, Instant::now()).map_err(|seconds| Denial::TooMany { seconds })
+    }
+
+    /// Who may come in with this request; everybody where nothing is needed.
+    async fn judge(&self, need: Need, headers: &HeaderMap, client: &Client) -> Result<Option<Visitor>, Failure> {
+        let visitor = self.identify(headers, client).await;
+        // Who sends a token that does not count may still see what is everybody's.
+        let visitor = match visitor {
+            Err(denial @ (Denial::UnknownToken | Denial::ExpiredToken | Denial::RevokedToken)) => {
+                self.limit(Key::Network(client.network())).map_err(Failure::Denied)?;
+                if need == Need::Nothing { None } else { return Err(Failure::Denied(denial)) }
+            }
+            other => other.map_err(Failure::Denied)?,
+        };
+        let key = visitor.as_ref().and_then(Visitor::key).unwrap_or(Key::Network(client.network()));
+        self.limit(key).map_err(Failure::Denied)?;
+        match (need, &visitor) {
+            (Need::Nothing, _) | (Need::Login, Some(_)) => {}
+            (_, None) => return Err(Failure::Denied(Denial::Login)),
+            (Need::Role(Area::Products, role), Some(visitor)) => visitor.demand(role)?,
+            (Need::Role(area, role), Some(visitor)) => visitor.demand_in(area, role)?,
+        }
+        Ok(visitor)
+    }
+}
+
+/// Reads the secret of `Authorization: Bearer …`.
+fn bearer(value: &HeaderValue) -> Option<Secret> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    Secret::of_token(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+}
 
 /// Lets a request in, or says why not.
-pub(crate) async fn admit(mut request: Request, next: Next) -> Response {
-    let visitor = Visitor::open();
-    let allowed = match rules::need(request.method(), request.uri().path()) {
-        Need::Nothing | Need::Login => Ok(()),
-        Need::Role(Area::Products, role) => visitor.demand(role),
-        Need::Role(area, role) => visitor.demand_in(area, role),
+pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let client = request.extensions().get().copied().unwrap_or_else(|| door.client(&request));
+    let need = rules::need(request.method(), request.uri().path());
+    let visitor = match door.judge(need, request.headers(), &client).await {
+        Ok(visitor) => visitor,
+        Err(Failure::Denied(Denial::Login)) if is_for_people(request.method(), request.uri()) => {
+            let to = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            return Redirect::to(&link("/login", &[("next", to)])).into_response();
+        }
+        Err(failure) => return failure.into_response(),
     };
-    if let Err(failure) = allowed {
-        return failure.into_response();
+    let change = Change::of(request.method(), request.uri().path());
+    let Some(visitor) = visitor else { return next.run(request).await };
+    if let (Some(name), Some(call)) = (visitor.name(), Call::current()) {
+        Actor::read(name.as_str()).into_iter().for_each(|actor| call.set_actor(actor));
     }
-    request.extensions_mut().insert(visitor);
-    next.run(request).await
+    request.extensions_mut().insert(visitor.clone());
+    let mut response = next.run(request).await;
+    let is_done = response.status().is_success() || response.status().is_redirection();
+    if let Some(change) = change.filter(|_| is_done) {
+        change.done(&visitor, &client, response.headers());
+    }
+    // For the page of a failure, which is made further out.
+    response.extensions_mut().insert(visitor);
+    response
+}
+
+/// Whether a page was asked for by who can be asked to log in; programs are told that they must.
+fn is_for_people(method: &Method, uri: &Uri) -> bool {
+    let is_for_programs = uri.path() == "/metrics" || uri.path() == "/v1" || uri.path().starts_with("/v1/");
+    *method == Method::GET && !is_for_programs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bearer_token_is_one() {
+        let token = Secret::new().token();
+        let read = |text: String| bearer(&HeaderValue::try_from(text).unwrap()).is_some();
+        assert!(read(format!("Bearer {token}")) && read(format!("bearer  {token}")));
+        for wrong in [token.clone(), format!("Basic {token}"), "Bearer ".into(), format!("Bearer {token}x")] {
+            assert!(!read(wrong.clone()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn people_are_sent_to_log_in_and_programs_are_told_to() {
+        let is = |method: Method, path: &str| is_for_people(&method, &path.parse().unwrap());
+        assert!(is(Method::GET, "/") && is(Method::GET, "/products/7?x=y"));
+        assert!(!is(Method::POST, "/products") && !is(Method::GET, "/metrics") && !is(Method::GET, "/v1/products"));
+    }
 }

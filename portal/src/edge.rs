@@ -5,6 +5,7 @@
 //! request means is none of this file's business.
 
 mod answer;
+mod peer;
 mod seats;
 mod stall;
 
@@ -37,6 +38,8 @@ use crate::edge::{
     seats::{Seat, Seats},
     stall::Stall,
 };
+
+pub(crate) use peer::Peer;
 
 /// Connections that are open at once. Then the longest idle one gives way; when everybody is busy,
 /// the next ones wait in the listener's backlog.
@@ -109,11 +112,12 @@ impl Edge {
                 accepted = accept(&self.listener, &seats) => accepted,
             };
             match accepted {
-                Ok((stream, Some(seat))) => {
-                    let visitor = Visitor { site: site.clone(), stop: stop.clone(), seat };
-                    connections.spawn(visitor.enter(stream, self.certificate.clone()));
+                Ok((stream, address, Some(seat))) => {
+                    let peer = Peer { address, tls: self.certificate.is_some() };
+                    let guest = Guest { site: site.clone(), stop: stop.clone(), seat, peer };
+                    connections.spawn(guest.enter(stream, self.certificate.clone()));
                 }
-                Ok((stream, None)) => {
+                Ok((stream, _, None)) => {
                     debug!("{MAX_OF_ONE} connections of one address are busy, and this is one more");
                     drop(stream);
                 }
@@ -134,10 +138,11 @@ impl Edge {
 }
 
 /// Who comes gets a seat, or waits for one; nobody else is accepted meanwhile, so that the backlog is what queues.
-async fn accept(listener: &TcpListener, seats: &Seats) -> io::Result<(TcpStream, Option<Seat>)> {
+async fn accept(listener: &TcpListener, seats: &Seats) -> io::Result<(TcpStream, IpAddr, Option<Seat>)> {
     let (stream, peer) = listener.accept().await?;
-    let seat = seats.take(peer.ip().to_canonical()).await;
-    Ok((stream, seat))
+    let address = peer.ip().to_canonical();
+    let seat = seats.take(address).await;
+    Ok((stream, address, seat))
 }
 
 fn concerns_one_client(cause: &io::Error) -> bool {
@@ -148,13 +153,14 @@ fn concerns_one_client(cause: &io::Error) -> bool {
 }
 
 /// Who is connected.
-struct Visitor {
+struct Guest {
     site: Router,
     stop: CancellationToken,
     seat: Seat,
+    peer: Peer,
 }
 
-impl Visitor {
+impl Guest {
     /// Shakes hands where there is a certificate, then serves the connection.
     async fn enter(self, stream: TcpStream, certificate: Option<PublicCertificate>) {
         if let Err(cause) = stream.set_nodelay(true) {
@@ -174,10 +180,11 @@ impl Visitor {
 
     /// Serves one connection until it ends, somebody else needs its seat, or the portal stops.
     async fn converse(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin) {
-        let Visitor { site, stop, seat } = self;
+        let Guest { site, stop, seat, peer } = self;
         let asked = AtomicBool::new(false);
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(peer);
             let busy = seat.busy();
             let answer = site.clone().oneshot(request.map(Body::new));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| Answer::new(body, busy))) }

@@ -53,6 +53,34 @@ pub(crate) enum Silence {
     NoLake,
 }
 
+impl Silence {
+    /// What it means for who waited.
+    fn text(self, backend: Backend) -> String {
+        match self {
+            Silence::Away => {
+                format!("The {backend} may be starting again; that takes a few seconds. Nothing is lost.")
+            }
+            Silence::Slow => {
+                format!("The {backend} is there, but took too long to answer. Nothing is lost.")
+            }
+            Silence::Busy => {
+                format!("The {backend} has more to do than it can at this moment. Nothing is lost.")
+            }
+            Silence::NoDatabase => {
+                format!("The {backend} runs, but cannot reach its database. Nothing is lost.")
+            }
+            Silence::DiskFull => {
+                format!("The {backend} can save nothing until someone makes room. What was saved before is safe.")
+            }
+            Silence::NoLake => {
+                "Versions of earlier months are kept in a data lake, which this product service cannot read right now. \
+                 Nothing is lost, and all else works."
+                    .into()
+            }
+        }
+    }
+}
+
 /// Why a page cannot be shown.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Failure {
@@ -181,26 +209,7 @@ impl Failure {
     /// What it means and what to do about it.
     pub(crate) fn text(&self) -> String {
         match self {
-            Failure::Unanswered { silence: Silence::Away, backend, .. } => {
-                format!("The {backend} may be starting again; that takes a few seconds. Nothing is lost.")
-            }
-            Failure::Unanswered { silence: Silence::Slow, backend, .. } => {
-                format!("The {backend} is there, but took too long to answer. Nothing is lost.")
-            }
-            Failure::Unanswered { silence: Silence::Busy, backend, .. } => {
-                format!("The {backend} has more to do than it can at this moment. Nothing is lost.")
-            }
-            Failure::Unanswered { silence: Silence::NoDatabase, backend, .. } => {
-                format!("The {backend} runs, but cannot reach its database. Nothing is lost.")
-            }
-            Failure::Unanswered { silence: Silence::DiskFull, backend, .. } => {
-                format!("The {backend} can save nothing until someone makes room. What was saved before is safe.")
-            }
-            Failure::Unanswered { silence: Silence::NoLake, .. } => {
-                "Versions of earlier months are kept in a data lake, which this product service cannot read right now. \
-                 Nothing is lost, and all else works."
-                    .into()
-            }
+            Failure::Unanswered { silence, backend, .. } => silence.text(*backend),
             Failure::NoSuchPage => "The address may be mistyped, or the page has moved.".into(),
             Failure::NoSuchProduct => "It never was, or the address is mistyped. Search for it by name or SKU.".into(),
             Failure::NoSuchVersion => {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
+    door::{Role, Visitor},
     form,
     grpcurl::Command,
     pages::assets,
@@ -21,6 +22,8 @@ pub(crate) enum Nav {
     Import,
     Services,
     Logs,
+    Users,
+    Audit,
     /// A page that the navigation does not name.
     Elsewhere,
 }
@@ -47,6 +50,12 @@ pub(crate) enum Notice {
     Several,
     Sample,
     Zone,
+    LoggedOut,
+    Password,
+    Ended,
+    Revoked,
+    User,
+    Removed,
     /// Anything else that an address may say.
     #[serde(other)]
     Unknown,
@@ -65,6 +74,12 @@ impl Notice {
             Notice::Several => Some("The products were deleted. They are in the trash."),
             Notice::Sample => Some("The sample is loaded."),
             Notice::Zone => Some("Times are shown in the zone that you chose."),
+            Notice::LoggedOut => Some("You are logged out."),
+            Notice::Password => Some("The password was changed. All other sessions have ended."),
+            Notice::Ended => Some("The sessions have ended."),
+            Notice::Revoked => Some("The token was revoked."),
+            Notice::User => Some("The account was changed."),
+            Notice::Removed => Some("The account was removed."),
             Notice::Unknown => None,
         }
     }
@@ -94,6 +109,7 @@ pub(crate) struct Frame {
     /// What the page asked, to be asked by hand.
     pub(crate) commands: Vec<Command>,
     zone: Zone,
+    visitor: Option<Visitor>,
     here: Nav,
     /// Whether the page is the entry itself, and not something behind it.
     is_entry: bool,
@@ -107,6 +123,7 @@ impl Frame {
             notice: None,
             commands: Vec::new(),
             zone: visit.zone.clone(),
+            visitor: visit.visitor.clone(),
             here,
             is_entry: true,
         }
@@ -142,18 +159,36 @@ impl Frame {
         self
     }
 
-    pub(crate) fn navigation(&self) -> [Entry; 7] {
+    /// The entries that the visitor's role opens; none for who has not logged in.
+    pub(crate) fn navigation(&self) -> Vec<Entry> {
         let how = if self.is_entry { "page" } else { "true" };
-        let entry = |nav, label, href| Entry { label, href, here: (self.here == nav).then_some(how) };
-        [
-            entry(Nav::Home, "Home", "/"),
-            entry(Nav::Add, "Add Product", "/products/new"),
-            entry(Nav::Search, "Search Product", "/search"),
-            entry(Nav::Categories, "Categories", "/categories"),
-            entry(Nav::Import, "Import", "/imports"),
-            entry(Nav::Services, "Services", "/services"),
-            entry(Nav::Logs, "Logs", "/logs"),
-        ]
+        let Some(visitor) = &self.visitor else { return Vec::new() };
+        // While the door is open there are no users, and nobody whose changes could be told apart.
+        let administers = visitor.name().is_some() && visitor.role() == Role::Administrator;
+        let entries = [
+            (Nav::Home, "Home", "/", true),
+            (Nav::Add, "Add Product", "/products/new", self.may_edit()),
+            (Nav::Search, "Search Product", "/search", true),
+            (Nav::Categories, "Categories", "/categories", true),
+            (Nav::Import, "Import", "/imports", true),
+            (Nav::Services, "Services", "/services", true),
+            (Nav::Logs, "Logs", "/logs", true),
+            (Nav::Users, "Users", "/users", administers),
+            (Nav::Audit, "Audit", "/audit", administers),
+        ];
+        let open = entries.into_iter().filter(|(.., is_open)| *is_open);
+        open.map(|(nav, label, href, _)| Entry { label, href, here: (self.here == nav).then_some(how) }).collect()
+    }
+
+    /// Whether the visitor may change products.
+    pub(crate) fn may_edit(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.role() >= Role::Editor)
+    }
+
+    /// Who is logged in: the name and the role.
+    pub(crate) fn who(&self) -> Option<(&str, &'static str)> {
+        let visitor = self.visitor.as_ref()?;
+        Some((visitor.name()?.as_str(), visitor.role().name()))
     }
 
     /// Where all that was logged during this request is.

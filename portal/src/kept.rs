@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::{
     changes::{Changes, Mark},
     cookie::Cookie,
+    door::Visitor,
     list::Wanted,
 };
 
@@ -82,7 +83,11 @@ fn tag(mark: Mark, request: &Request) -> Option<HeaderValue> {
         Wanted::Csv => "-csv",
     };
     let Mark { process, stream, sequence } = mark;
-    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}{form}\"")).ok()
+    // The page says who is logged in, and offers what the role allows.
+    let visitor = request.extensions().get::<Visitor>();
+    let named = visitor.and_then(|visitor| Some(format!("-{}-{}", visitor.name()?, visitor.role())));
+    let name = named.unwrap_or_default();
+    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}{name}{form}\"")).ok()
 }
 
 /// Whether the browser made a change that has not come here.

@@ -71,10 +71,12 @@ mod pages;
 
 use mesh::{App, Services, Sign, tls::PublicCertificate};
 
-pub use crate::config::Config;
+pub use crate::config::{Arguments, Config};
+pub use crate::door::commands::Command;
 use crate::{
     backends::Backends,
     changes::Changes,
+    door::Door,
     edge::Edge,
     error::Backend,
     gateway::{Follower, Gateway},
@@ -89,7 +91,8 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let mesh = app.join(&config.mesh.registry.addresses);
     let backends = Backends::of(&mesh);
     let certificate = PublicCertificate::start(config.http_tls_cert.as_ref(), config.http_tls_key.as_ref())?;
-    check_exposure(app, &config, certificate.as_ref())?;
+    let people = Door::open(app, &config, certificate.is_some()).await?;
+    app.on_stop("accounts", people.clone().close());
     let edge = Edge::bind(config.http_listen, certificate).await?;
 
     // What we are.
@@ -100,8 +103,10 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let gateway = Gateway::new(&mesh);
     let follower = Follower { mesh: mesh.clone(), backends: backends.clone(), contracts: gateway.contracts.clone() };
     let site = {
-        let (changes, names, traces) = (changes.clone(), Names::of(config.http_listen), app.pages());
-        move |stop| pages::site(Site { backends, changes, traffic, gateway, stop }, names, traces)
+        // Who logs in does so by whatever name the portal has; a cookie goes to no other.
+        let names = if people.is_guarded() { Names::Any } else { Names::of(config.http_listen) };
+        let (changes, traces) = (changes.clone(), app.pages());
+        move |stop| pages::site(Site { backends, changes, traffic, gateway, door: people, stop }, names, traces)
     };
 
     // What we offer: the face that every process has, and nothing of our own beside it.
@@ -119,12 +124,4 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // Pages that go on end with the edge, which waits for them: on its token, before that of the server.
     app.spawn("http edge", |stop| edge.serve(site(stop.clone()), stop));
     app.register(&mesh, sign)
-}
-
-/// Whether pages may be served where they are to be: off loopback only encrypted, or when something else encrypts.
-fn check_exposure(app: &App, config: &Config, certificate: Option<&PublicCertificate>) -> anyhow::Result<()> {
-    match certificate {
-        Some(_) => Ok(()),
-        None => app.check_exposure(config.http_listen),
-    }
 }

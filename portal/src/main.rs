@@ -3,5 +3,9 @@
 use clap::Parser as _;
 
 fn main() -> std::process::ExitCode {
-    mesh::run("portal", portal::Config::parse(), portal::wire)
+    let arguments = portal::Arguments::parse();
+    match arguments.command {
+        None => mesh::run("portal", arguments.config, portal::wire),
+        Some(command) => command.run(),
+    }
 }

@@ -18,6 +18,7 @@ mod imports;
 mod instance;
 mod logs;
 mod metrics;
+mod people;
 mod ready;
 mod rename;
 mod sample;
@@ -49,6 +50,7 @@ use crate::{
     backends::Backends,
     changes::Changes,
     csrf, door,
+    door::Door,
     error::{Backend, Failure},
     gateway::{self, Gateway},
     host,
@@ -70,13 +72,14 @@ pub(crate) struct Site {
     pub(crate) changes: Changes,
     pub(crate) traffic: Traffic,
     pub(crate) gateway: Gateway,
+    pub(crate) door: Door,
     /// Ends the pages that go on.
     pub(crate) stop: CancellationToken,
 }
 
 /// All pages, behind what every request gets.
 pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
-    let logs = site.backends.channel(Backend::Logs).clone();
+    let (logs, door) = (site.backends.channel(Backend::Logs).clone(), site.door.clone());
     Router::new()
         .merge(of_the_catalogue(&site))
         .route("/products", get(async || Redirect::to("/")).post(add::save))
@@ -92,6 +95,7 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/export.csv", get(exports::csv))
         .route("/export.json", get(exports::json))
         .merge(of_imports())
+        .merge(people::routes())
         .route("/services", get(services::show))
         .route("/services/{service}", get(service::show))
         .route("/services/{service}/{instance}", get(instance::show))
@@ -124,11 +128,13 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
             "/imports",
             get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
         )
-        .layer(from_fn(door::admit))
+        .layer(from_fn_with_state(door.clone(), door::admit))
         .layer(from_fn(upload::refuse_encoded))
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
-        .layer(from_fn(move |request, next| visit::receive((traces.clone(), logs.clone()), request, next)))
+        .layer(from_fn(move |request, next| {
+            visit::receive((traces.clone(), logs.clone(), door.clone()), request, next)
+        }))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_compressed))
         .with_state(site)
 }
@@ -244,8 +250,8 @@ mod tests {
         let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         mesh::client(&nobody, async |mesh| {
             let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
-            let gateway = Gateway::new(&mesh);
-            let pages = Site { backends: Backends::of(&mesh), changes, traffic, gateway, stop };
+            let (gateway, door) = (Gateway::new(&mesh), Door::unlocked());
+            let pages = Site { backends: Backends::of(&mesh), changes, traffic, gateway, door, stop };
             let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;

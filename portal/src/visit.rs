@@ -22,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     cookie::Cookie,
+    door::{Client, Door, Visitor},
     error::Failure,
     gateway::{self, Problem, problem::Told},
     list::Wanted,
@@ -35,7 +36,11 @@ const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What mesh calls carry between services and a browser has no say in.
-const INTERNAL: [HeaderName; 2] = [HeaderName::from_static("x-rundoo-caller"), HeaderName::from_static("grpc-timeout")];
+const INTERNAL: [HeaderName; 3] = [
+    HeaderName::from_static("x-rundoo-caller"),
+    HeaderName::from_static("x-rundoo-actor"),
+    HeaderName::from_static("grpc-timeout"),
+];
 
 /// Nothing but our own stylesheet and pictures; no script from anywhere, no frame around us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -57,13 +62,15 @@ pub(crate) struct Visit {
     pub(crate) request_id: String,
     /// In which zone the visitor reads times.
     pub(crate) zone: Zone,
+    /// Who asks; nobody while nobody has logged in who must.
+    pub(crate) visitor: Option<Visitor>,
 }
 
 impl Visit {
-    fn read(headers: &HeaderMap) -> Visit {
+    fn read(headers: &HeaderMap, visitor: Option<Visitor>) -> Visit {
         let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let zone = Cookie::Zone.read(headers).and_then(Zone::named);
-        Visit { request_id: request_id.unwrap_or_default().to_owned(), zone: zone.unwrap_or(Zone::UTC) }
+        Visit { request_id: request_id.unwrap_or_default().to_owned(), zone: zone.unwrap_or(Zone::UTC), visitor }
     }
 }
 
@@ -71,7 +78,7 @@ impl Visit {
 impl Visit {
     /// A visit of somebody who reads times in UTC.
     pub(crate) fn test(request_id: &str) -> Visit {
-        Visit { request_id: request_id.to_owned(), zone: Zone::UTC }
+        Visit { request_id: request_id.to_owned(), zone: Zone::UTC, visitor: Some(Visitor::open()) }
     }
 }
 
@@ -79,12 +86,16 @@ impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Visit, Infallible> {
-        Ok(Visit::read(&parts.headers))
+        Ok(Visit::read(&parts.headers, parts.extensions.get().cloned()))
     }
 }
 
 /// Receives a request and sees its answer off.
-pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Request, next: Next) -> Response {
+pub(crate) async fn receive(
+    (traces, logs, door): (Pages, Channel, Door),
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     for name in &INTERNAL {
         request.headers_mut().remove(name);
@@ -92,7 +103,9 @@ pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Reque
     let call = Call::begin(request.headers()).within(BACKEND_DEADLINE);
     let id = HeaderValue::from_str(call.request_id()).expect("a call's request id is plain ASCII");
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let visit = Visit::read(request.headers());
+    let client = door.client(&request);
+    request.extensions_mut().insert(client);
+    let mut visit = Visit::read(request.headers(), door.usual_visitor());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let wanted = if gateway::is_addressed(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
 
@@ -100,6 +113,7 @@ pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Reque
         .scope(async {
             let mut response = answer(request, next).await;
             let failure = response.extensions_mut().remove::<Failure>();
+            visit.visitor = response.extensions_mut().remove::<Visitor>().or(visit.visitor);
             if let Some(failure) = &failure {
                 response = if wanted != Wanted::Page {
                     Problem::of_failure(failure).into_response()
@@ -109,7 +123,7 @@ pub(crate) async fn receive((traces, logs): (Pages, Channel), mut request: Reque
             }
             let told = response.extensions_mut().remove::<Told>();
             response.headers_mut().insert(REQUEST_ID, id);
-            guard(&mut response);
+            guard(&mut response, &client);
             let cause = failure.map(|failure| failure.to_string()).or(told.map(|Told(words)| words));
             let has_failed = cause.is_some();
             let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
@@ -139,8 +153,11 @@ async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// Sets the headers of every answer; a handler's own caching stays.
-fn guard(response: &mut Response) {
+fn guard(response: &mut Response, client: &Client) {
     let headers = response.headers_mut();
+    if client.is_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
     }

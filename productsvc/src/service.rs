@@ -383,8 +383,12 @@ fn deadline<T>(request: &Request<T>) -> Instant {
     Call::of(request).deadline().unwrap_or_else(|| Instant::now() + PATIENCE)
 }
 
-/// Who asks: the calling process, and its request as the log knows it.
+/// Who asks: a person or else the calling process, and its request as the log knows it.
 fn author<T>(request: &Request<T>) -> Author {
-    let call = Call::of(request);
-    Author { name: call.caller().to_owned(), call_id: call.request_id().to_owned() }
+    author_of(&Call::of(request))
+}
+
+fn author_of(call: &Call) -> Author {
+    let name = call.actor().map_or_else(|| call.caller(), |actor| actor.as_str());
+    Author { name: name.to_owned(), call_id: call.request_id().to_owned(), person: call.actor().is_some() }
 }

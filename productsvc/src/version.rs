@@ -54,10 +54,12 @@ impl Kind {
 /// Who changes something, and in which call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Author {
-    /// The caller's name, or the source of an import.
+    /// The name of a person or of the calling process, or the source of an import.
     pub name: String,
     /// The request as the log knows it.
     pub call_id: String,
+    /// Whether it is a person who asks now. It is not stored.
+    pub person: bool,
 }
 
 /// Where a version comes from.

@@ -36,7 +36,7 @@ fn soon() -> Instant {
 }
 
 async fn fill(store: &ProductStore) -> anyhow::Result<()> {
-    let author = Author { name: "tests".to_owned(), call_id: String::new() };
+    let author = Author { name: "tests".to_owned(), call_id: String::new(), person: false };
     let beginning = Beginning {
         key: None,
         source: String::new(),

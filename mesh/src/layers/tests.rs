@@ -60,6 +60,7 @@ async fn answer(request: Request<Body>) -> Response<Body> {
             stream(once(Ok(Bytes::from_static(b"all"))))
         }
         "unimplemented" => Status::unimplemented("not yet").into_http(),
+        "actor" => stream(once(Ok(call.actor().map_or("nobody", |actor| actor.as_str()).to_owned().into()))),
         "unit" => stream(once(Ok(call.get::<Unit>().map_or("none".into(), |unit| unit.0.clone().into())))),
         _ => stream(once(Ok(Bytes::from(call.caller().to_owned())))),
     }
@@ -81,7 +82,7 @@ struct Unit(String);
 fn shared() -> Shared {
     let stats = Arc::<Stats>::default();
     stats.offers(&Methods::read(&[proto::registry::DESCRIPTORS]));
-    Shared { stats, spans: None, rate: None, policy: None }
+    Shared { stats, spans: None, rate: None, policy: None, believed: ["portal".to_owned()].into() }
 }
 
 fn routes() -> crate::router::Router {
@@ -135,6 +136,17 @@ async fn the_handler_knows_its_caller_and_the_caller_gets_its_request_id_and_tra
     let told = response.headers()["traceresponse"].to_str().unwrap();
     assert!(told.starts_with(&parent[..36]) && told[36..52] != parent[36..52], "{told}");
     assert_eq!(end(response).await.0, "portal/1");
+}
+
+#[tokio::test]
+async fn a_person_is_believed_in_only_from_the_services_that_know_people() {
+    for (caller, believed) in [("portal/1", "ann"), ("portal", "ann"), ("portals/1", "nobody"), ("/1", "nobody")] {
+        let mut request = request("actor");
+        request.headers_mut().insert("x-rundoo-caller", caller.parse().unwrap());
+        request.headers_mut().insert("x-rundoo-actor", "ann".parse().unwrap());
+
+        assert_eq!(end(ask(&inbound(&shared()), request).await).await.0, believed, "{caller}");
+    }
 }
 
 #[tokio::test]

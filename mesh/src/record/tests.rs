@@ -75,6 +75,25 @@ fn an_event_knows_the_call_it_belongs_to() {
 }
 
 #[test]
+fn an_event_says_for_whom_its_call_is_made_once() {
+    let call = Call::begin(&HeaderMap::new());
+    call.set_actor(Actor::read("ann").unwrap());
+
+    let records = records(|| {
+        call.sync_scope(|| {
+            tracing::info!(n = 1, "inside");
+            tracing::info!(actor = "bob", "told");
+        });
+        tracing::info!("outside");
+    });
+
+    let actors = |at: usize| -> Vec<&str> {
+        records[at].fields.iter().filter(|field| field.name == "actor").map(|field| field.value.as_str()).collect()
+    };
+    assert_eq!([actors(0), actors(1), actors(2)], [vec!["ann"], vec!["bob"], vec![]]);
+}
+
+#[test]
 fn what_is_too_long_is_cut_and_marked() {
     let long = "é".repeat(LONGEST_MESSAGE);
 

@@ -8,6 +8,7 @@ use proto::logs::{Filter, QueryRequest};
 
 use crate::{
     backends::logs::QUERY,
+    door::Denial,
     error::Failure,
     frame::{Frame, Nav},
     grpcurl::Command,
@@ -22,6 +23,8 @@ struct Page {
     status: StatusCode,
     headline: String,
     text: String,
+    /// Whether logging in would help.
+    wants_login: bool,
     /// Whether the page asks again by itself.
     retries: bool,
 }
@@ -31,10 +34,12 @@ pub(crate) fn page(visit: &Visit, (method, logs): (&Method, &Channel), failure: 
     let headline = failure.headline();
     let retries = failure.passes() && method.is_safe();
     let page = Page {
-        frame: Frame::new(visit, Nav::Elsewhere, headline.clone()).with_command(records(logs, &visit.request_id)),
+        frame: Frame::new(visit, Nav::Elsewhere, headline.clone())
+            .with_command(visit.visitor.as_ref().and_then(|_| records(logs, &visit.request_id))),
         status: failure.status(),
         headline,
         text: failure.text(),
+        wants_login: matches!(failure, Failure::Denied(Denial::Login)),
         retries,
     };
     let mut response = pages::page(failure.status(), &page);

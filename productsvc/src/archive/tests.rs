@@ -25,7 +25,7 @@ fn soon() -> Instant {
 }
 
 async fn take(store: &ProductStore, step: Step) -> Product {
-    let author = Author { name: "tests".to_owned(), call_id: "call".to_owned() };
+    let author = Author { name: "tests".to_owned(), call_id: "call".to_owned(), person: false };
     let write = Write { author, steps: vec![step], validate_only: false };
     store.write(write, None, soon()).await.unwrap().remove(0)
 }

@@ -36,10 +36,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whose changes are those of an import: its source's, or else the caller's.
+    /// Whose changes are those of an import: a person's, or its source's, or else the caller's.
     pub fn author_of(source: &str, asked: &Author) -> Author {
-        let name = if source.is_empty() { asked.name.clone() } else { source.to_owned() };
-        Author { name, call_id: asked.call_id.clone() }
+        let is_named = asked.person || source.is_empty();
+        let name = if is_named { asked.name.clone() } else { source.to_owned() };
+        Author { name, call_id: asked.call_id.clone(), person: asked.person }
     }
 }
 

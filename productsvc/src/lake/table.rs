@@ -138,7 +138,7 @@ pub(super) fn read(group: &dyn RowGroupReader, rows: &Range<usize>) -> Result<Ve
             update_time: moment(update_times[row])?,
             delete_time: delete_times[row].map(moment).transpose()?,
         };
-        let origin = Origin { kind: kind_of(&kind), author: Author { name: actor, call_id } };
+        let origin = Origin { kind: kind_of(&kind), author: Author { name: actor, call_id, person: false } };
         read.push(Version { product, origin, end_time: Some(moment(end_times[row])?) });
     }
     Ok(read)

@@ -37,7 +37,7 @@ fn version(id: i64, number: i64) -> Version {
         },
         origin: Origin {
             kind: Kind::parse(number % 7),
-            author: Author { name: "import.csv".to_owned(), call_id: format!("call-{id}-{number}") },
+            author: Author { name: "import.csv".to_owned(), call_id: format!("call-{id}-{number}"), person: false },
         },
         end_time: Some(moment(number + 1)),
     }

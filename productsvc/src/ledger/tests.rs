@@ -223,7 +223,7 @@ fn what_an_import_adds_itself_is_no_sign_of_damage() {
 #[test]
 fn what_an_import_did_is_taken_back_unless_someone_changed_it_since() {
     let mut ledger = ledger();
-    let author = Author { name: "undoer".to_owned(), call_id: String::new() };
+    let author = Author { name: "undoer".to_owned(), call_id: String::new(), person: false };
     let steps = ["A", "B", "C"].map(|sku| Step::Create(draft("Old", sku))).to_vec();
     ledger.take(&write(steps)).unwrap();
     for id in 1..=3 {

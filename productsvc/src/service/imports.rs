@@ -9,9 +9,8 @@ use tracing::info;
 
 use crate::error::Error;
 use crate::import::{Checker, Job, PIECE, Row};
-use crate::service::{PATIENCE, answers, jobs, requests};
+use crate::service::{PATIENCE, answers, author_of, jobs, requests};
 use crate::store::{ProductStore, Rules};
-use crate::version::Author;
 
 /// What the contract allows in one message.
 const MOST_ROWS: usize = 1000;
@@ -68,8 +67,7 @@ impl<'a> Import<'a> {
         let beginning = requests::options(options)?;
         let deadline = call.deadline();
         let job = store.begin_import(&beginning, within(deadline)).await?;
-        let asked = Author { name: call.caller().to_owned(), call_id: call.request_id().to_owned() };
-        let rules = Rules { author: Job::author_of(&job.source, &asked), end: false };
+        let rules = Rules { author: Job::author_of(&job.source, &author_of(call)), end: false };
         if job.mark > 0 && job.state.is_open() {
             info!(import.id = job.id, "import {} goes on behind line {}", job.id, job.mark);
         }

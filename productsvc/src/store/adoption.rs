@@ -84,7 +84,7 @@ pub(super) async fn adopt(
         last = end.id;
         decided += rows.len() as i64;
         let mut ledger = books::open(now, &mut Connection::Postgres(connection)).await?;
-        let author = Author { name: AUTHOR.to_owned(), call_id: String::new() };
+        let author = Author { name: AUTHOR.to_owned(), call_id: String::new(), person: false };
         for row in &rows {
             match adoption.decide(row) {
                 Fate::Kept(product) => ledger.adopt(product),

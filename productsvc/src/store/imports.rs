@@ -80,7 +80,7 @@ impl From<JobRow> for Job {
             only_if_new: row.only_if_new != 0,
             mark: row.mark,
             counts,
-            author: Author { name: row.actor, call_id: row.call_id },
+            author: Author { name: row.actor, call_id: row.call_id, person: false },
             create_time: from_micros(row.create_time),
             end_time: row.end_time.map(from_micros),
         }

@@ -91,7 +91,10 @@ pub(super) struct OriginRow {
 
 impl From<OriginRow> for Origin {
     fn from(row: OriginRow) -> Self {
-        Self { kind: Kind::parse(row.change_kind), author: Author { name: row.actor, call_id: row.call_id } }
+        Self {
+            kind: Kind::parse(row.change_kind),
+            author: Author { name: row.actor, call_id: row.call_id, person: false },
+        }
     }
 }
 

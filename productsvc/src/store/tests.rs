@@ -63,7 +63,7 @@ impl ProductStore {
     }
 
     async fn take(&self, step: Step, key: Option<&RequestKey>, deadline: Instant) -> Result<Product, Error> {
-        let author = Author { name: "tests".to_owned(), call_id: "call".to_owned() };
+        let author = Author { name: "tests".to_owned(), call_id: "call".to_owned(), person: false };
         let write = Write { author, steps: vec![step], validate_only: false };
         Ok(self.write(write, key.cloned(), deadline).await.map_err(Error::alone)?.remove(0))
     }

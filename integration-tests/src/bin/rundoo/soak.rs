@@ -1,4 +1,7 @@
-//! Kills real processes for as long as one likes, and compares what is left with what was promised.
+//! Hard times for real processes: they are killed or attacked for as long as one likes, and what is left is compared
+//! with what was promised.
+
+mod door;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +27,8 @@ enum What {
     Logs(Logs),
     /// Whatever reads what strangers send: path templates, JSON, page tokens, filters, CSV, cookies
     Fuzz(Fuzz),
+    /// The portal's door: bad passwords from everywhere, while others are served
+    Door(door::Door),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -66,6 +71,7 @@ struct Logs {
 /// Runs until all is done, or until something is lost.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let logs = match arguments.what {
+        Some(What::Door(door)) => return door::run(door).await,
         Some(What::Logs(logs)) => logs,
         Some(What::Fuzz(fuzz)) => return fuzz.run(),
         None => Logs { kills: 500, minutes: 60, services: 20, seed: None },

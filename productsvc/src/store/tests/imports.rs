@@ -23,7 +23,8 @@ fn beginning(key: Option<RequestKey>) -> Beginning {
     Beginning { key, source, manner, dry_run: false, only_if_new: false, resume_cancelled: false }
 }
 
-const RULES: Rules = Rules { author: Author { name: String::new(), call_id: String::new() }, end: false };
+const RULES: Rules =
+    Rules { author: Author { name: String::new(), call_id: String::new(), person: false }, end: false };
 
 #[tokio::test]
 async fn an_import_adds_changes_and_leaves() {

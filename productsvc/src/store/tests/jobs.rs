@@ -8,7 +8,7 @@ use crate::version::Kind;
 const ME: &str = "a worker";
 
 fn asked() -> Author {
-    Author { name: "a person".to_owned(), call_id: "call".to_owned() }
+    Author { name: "a person".to_owned(), call_id: "call".to_owned(), person: false }
 }
 
 fn row(line: i64, name: &str, sku: &str) -> Row {

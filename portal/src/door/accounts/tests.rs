@@ -1,0 +1,143 @@
+//! Accounts in a file of their own, and a clock that is told.
+
+use super::*;
+use crate::{door::Area, edge::Peer, error::Failure};
+
+const PASSWORD: &str = "correct horse battery";
+
+struct Fixture {
+    accounts: Accounts,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("below/accounts.db")).await.unwrap();
+        let accounts = Accounts::new(store);
+        accounts.add(&name("ann"), Role::Editor, PASSWORD.into()).await.unwrap();
+        Fixture { accounts, _folder: folder }
+    }
+
+    async fn log_in(&self, name: &str, password: &str) -> Result<Digest, Refusal> {
+        let logged_in = self.accounts.log_in((name, password.into()), &client(), "Firefox").await;
+        logged_in.map(|(_, secret)| secret.digest())
+    }
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn client() -> Client {
+    Client::of(Peer::NOBODY, &http::HeaderMap::new(), &[])
+}
+
+#[tokio::test]
+async fn the_file_is_its_owners_alone_and_survives() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.db");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+
+    let store = Store::open(&path).await.unwrap();
+    store.add(&name("ann"), Role::Viewer, "kept", 7).await.unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    store.close().await;
+
+    let again = Store::open(&path).await.unwrap();
+    let ann = again.account(&name("ann")).await.unwrap().unwrap();
+    assert_eq!((ann.role, ann.password.as_str(), ann.created), (Role::Viewer, "kept", 7));
+}
+
+#[tokio::test]
+async fn a_password_opens_a_session_until_it_is_idle_or_old() {
+    let fixture = Fixture::new().await;
+    let digest = fixture.log_in(" Ann", PASSWORD).await.unwrap();
+
+    let visitor = |at| fixture.accounts.in_session(digest, at);
+    let ann = visitor(now()).await.unwrap().unwrap();
+    assert_eq!(ann.name().map(Name::as_str), Some("ann"));
+    assert_eq!(fixture.accounts.known(&digest), Some(ann));
+    assert!(visitor(now() + IDLE + 1).await.unwrap().is_none(), "nobody used it");
+    for hours in 1..24 * 7 {
+        assert!(visitor(now() + hours * 3600 - 60).await.unwrap().is_some(), "{hours}");
+    }
+    assert!(visitor(now() + LONGEST).await.unwrap().is_none(), "it is a week old");
+}
+
+#[tokio::test]
+async fn a_wrong_name_and_a_wrong_password_are_told_the_same_and_slow_the_next_try() {
+    let fixture = Fixture::new().await;
+    for _ in 0..5 {
+        assert!(matches!(fixture.log_in("ann", "wrong").await, Err(Refusal::Wrong)));
+    }
+    assert!(matches!(fixture.log_in("ann", PASSWORD).await, Err(Refusal::Wait(_))), "not even the right one now");
+    for _ in 0..5 {
+        assert!(matches!(fixture.log_in("nobody", "wrong").await, Err(Refusal::Wrong)));
+    }
+    assert!(matches!(fixture.log_in("ben", "wrong").await, Err(Refusal::Wait(_))), "the address is slowed too");
+}
+
+#[tokio::test]
+async fn another_password_ends_all_sessions() {
+    let fixture = Fixture::new().await;
+    let old = fixture.log_in("ann", PASSWORD).await.unwrap();
+
+    let next = || "battery horse correct".to_owned();
+    let wrong = fixture.accounts.change_password(&name("ann"), ("wrong".into(), next()), &client(), "").await;
+    assert!(matches!(wrong, Err(Refusal::Wrong)));
+    let new = fixture.accounts.change_password(&name("ann"), (PASSWORD.into(), next()), &client(), "").await.unwrap();
+
+    assert!(fixture.accounts.in_session(old, now()).await.unwrap().is_none());
+    assert!(fixture.accounts.in_session(new.digest(), now()).await.unwrap().is_some());
+    assert!(matches!(fixture.log_in("ann", PASSWORD).await, Err(Refusal::Wrong)));
+    let silly = fixture.accounts.set_password(&name("ann"), "short".into()).await;
+    assert!(matches!(silly, Err(Refusal::Silly(_))));
+}
+
+#[tokio::test]
+async fn a_token_counts_until_it_expires_or_is_revoked() {
+    let fixture = Fixture::new().await;
+    let scopes = || "products:write".parse::<Scopes>().unwrap();
+    let (id, secret) = fixture.accounts.add_token(&name("ann"), ("till", scopes()), 90).await.unwrap();
+    let by = |at| fixture.accounts.by_token(secret.digest(), at);
+
+    let program = by(now()).await.unwrap();
+    assert!(program.demand(Role::Editor).is_ok());
+    assert!(matches!(program.demand_in(Area::Running, Role::Viewer), Err(Failure::Denied(Denial::Scope { .. }))));
+    assert_eq!(by(now() + 90 * 86_400).await, Err(Denial::ExpiredToken));
+    assert_eq!(fixture.accounts.by_token(Secret::new().digest(), now()).await, Err(Denial::UnknownToken));
+    assert!(fixture.accounts.store.tokens(None).await.unwrap()[0].used > 0);
+
+    let others = fixture.accounts.store.revoke(id, Some(&name("ben"))).await;
+    assert!(matches!(others, Err(StoreError::Missing)), "a token of somebody else");
+    fixture.accounts.store.revoke(id, Some(&name("ann"))).await.unwrap();
+    assert_eq!(by(now()).await, Err(Denial::RevokedToken));
+    for (label, days) in [("", 9), ("till", 0), ("till", 367)] {
+        let silly = fixture.accounts.add_token(&name("ann"), (label, scopes()), days).await;
+        assert!(matches!(silly, Err(Refusal::Silly(_))), "{label} {days}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_one() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.accounts.store;
+    assert!(!fixture.accounts.have_administrator().await.unwrap());
+    store.set_role(&name("ann"), Role::Administrator).await.unwrap();
+
+    assert!(matches!(store.set_role(&name("ann"), Role::Viewer).await, Err(StoreError::LastAdministrator)));
+    assert!(matches!(store.remove(&name("ann")).await, Err(StoreError::LastAdministrator)));
+    assert!(matches!(store.remove(&name("ben")).await, Err(StoreError::Missing)));
+    assert!(matches!(store.add(&name("ann"), Role::Viewer, "", 0).await, Err(StoreError::Taken)));
+
+    fixture.accounts.add(&name("ben"), Role::Administrator, PASSWORD.into()).await.unwrap();
+    let session = fixture.log_in("ann", PASSWORD).await.unwrap();
+    store.remove(&name("ann")).await.unwrap();
+    assert!(fixture.accounts.in_session(session, now()).await.unwrap().is_none(), "its sessions went with it");
+}

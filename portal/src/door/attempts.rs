@@ -1,0 +1,190 @@
+//! Failed logins, counted by account and by address: each further one takes longer.
+//!
+//! An attempt counts when it begins, so that many at once are not many guesses. What is
+//! refused here is not counted, or nobody could ever come in again. An account is shut for
+//! a minute at most: whoever knows a name could shut it out otherwise. It is all in memory
+//! and bounded, and forgotten an hour after the last failure.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Name, client::Network};
+
+/// Accounts, and addresses, that are remembered; of more, the one that is quiet the longest is forgotten.
+const MOST: usize = 10_000;
+
+/// After how long a failure is forgotten.
+const MEMORY: Duration = Duration::from_secs(3600);
+
+/// How failures become a pause.
+#[derive(Debug)]
+struct Slope {
+    /// Failures that cost nothing: people mistype.
+    free: u32,
+    longest: Duration,
+}
+
+const ACCOUNTS: Slope = Slope { free: 5, longest: Duration::from_secs(60) };
+const ADDRESSES: Slope = Slope { free: 10, longest: Duration::from_secs(900) };
+
+impl Slope {
+    /// 1 s, 2 s, 4 s, and so on.
+    fn pause(&self, failures: u32) -> Duration {
+        match failures.checked_sub(self.free) {
+            None => Duration::ZERO,
+            Some(beyond) => Duration::from_secs(1 << beyond.min(20)).min(self.longest),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tally {
+    failures: u32,
+    last: Instant,
+}
+
+#[derive(Debug)]
+struct Tallies<K> {
+    slope: Slope,
+    table: HashMap<K, Tally>,
+}
+
+impl<K: Clone + Eq + Hash> Tallies<K> {
+    /// How long to wait still.
+    fn wait(&self, key: &K, now: Instant) -> Duration {
+        let Some(tally) = self.table.get(key).filter(|tally| now - tally.last < MEMORY) else { return Duration::ZERO };
+        (tally.last + self.slope.pause(tally.failures)).saturating_duration_since(now)
+    }
+
+    fn count(&mut self, key: &K, now: Instant) {
+        if !self.table.contains_key(key) && self.table.len() >= MOST {
+            self.make_room(now);
+        }
+        let tally = self.table.entry(key.clone()).or_insert(Tally { failures: 0, last: now });
+        let before = if now - tally.last < MEMORY { tally.failures } else { 0 };
+        *tally = Tally { failures: before.saturating_add(1), last: now };
+    }
+
+    fn take_back(&mut self, key: &K) {
+        if let Some(tally) = self.table.get_mut(key) {
+            tally.failures = tally.failures.saturating_sub(1);
+        }
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        self.table.retain(|_, tally| now - tally.last < MEMORY);
+        if self.table.len() >= MOST
+            && let Some(quietest) = self.table.iter().min_by_key(|(_, tally)| tally.last).map(|(key, _)| key.clone())
+        {
+            self.table.remove(&quietest);
+        }
+    }
+}
+
+/// All failed logins that are remembered.
+#[derive(Debug)]
+pub(crate) struct Attempts(Mutex<(Tallies<Name>, Tallies<Network>)>);
+
+impl Attempts {
+    pub(crate) fn none() -> Attempts {
+        let accounts = Tallies { slope: ACCOUNTS, table: HashMap::new() };
+        Attempts(Mutex::new((accounts, Tallies { slope: ADDRESSES, table: HashMap::new() })))
+    }
+
+    /// Counts an attempt, or says how long to wait before there may be one.
+    pub(crate) fn begin(&self, name: Option<&Name>, network: Network, now: Instant) -> Result<(), Duration> {
+        let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_name = name.map_or(Duration::ZERO, |name| accounts.wait(name, now));
+        let wait = networks.wait(&network, now).max(of_name);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        networks.count(&network, now);
+        name.into_iter().for_each(|name| accounts.count(name, now));
+        Ok(())
+    }
+
+    /// It went well: the account begins anew, the address only has this one back.
+    pub(crate) fn succeeded(&self, name: &Name, network: Network) {
+        let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.table.remove(name);
+        networks.take_back(&network);
+    }
+
+    /// Nothing was tried after all.
+    pub(crate) fn take_back(&self, name: Option<&Name>, network: Network) {
+        let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        networks.take_back(&network);
+        name.into_iter().for_each(|name| accounts.take_back(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn network(n: u32) -> Network {
+        Network::of(IpAddr::from(n.to_be_bytes()))
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_account_is_slower_with_each_failure_and_never_shut_for_more_than_a_minute() {
+        let (attempts, ann, mut now) = (Attempts::none(), name("ann"), Instant::now());
+        let mut waits = Vec::new();
+        for n in 0..14 {
+            // From everywhere, so that no address is slowed.
+            if let Err(wait) = attempts.begin(Some(&ann), network(n), now) {
+                waits.push(wait.as_secs());
+                now += wait;
+                attempts.begin(Some(&ann), network(n), now).unwrap();
+            }
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        attempts.succeeded(&ann, network(1));
+        assert_eq!(attempts.begin(Some(&ann), network(99), now), Ok(()));
+    }
+
+    #[test]
+    fn an_address_is_slowed_whatever_names_it_tries() {
+        let (attempts, now) = (Attempts::none(), Instant::now());
+        for n in 0..10 {
+            attempts.begin(Some(&name(&format!("user{n}"))), network(1), now).unwrap();
+        }
+        assert_eq!(attempts.begin(None, network(1), now), Err(Duration::from_secs(1)));
+        assert_eq!(attempts.begin(None, network(2), now), Ok(()), "others are not");
+        assert_eq!(attempts.begin(None, network(1), now + Duration::from_secs(3600)), Ok(()), "and it is forgotten");
+    }
+
+    #[test]
+    fn what_was_not_tried_does_not_count() {
+        let (attempts, now) = (Attempts::none(), Instant::now());
+        for _ in 0..100 {
+            attempts.begin(Some(&name("ann")), network(1), now).unwrap();
+            attempts.take_back(Some(&name("ann")), network(1));
+        }
+    }
+
+    #[test]
+    fn the_tables_are_bounded_and_forget_the_quietest() {
+        let (attempts, mut now) = (Attempts::none(), Instant::now());
+        for n in 0..u32::try_from(MOST).unwrap() + 500 {
+            now += Duration::from_millis(1);
+            attempts.begin(Some(&name(&format!("n{n}"))), network(n), now).unwrap();
+        }
+        let (accounts, networks) = &*attempts.0.lock().unwrap();
+        assert_eq!((accounts.table.len(), networks.table.len()), (MOST, MOST));
+        assert!(!accounts.table.contains_key(&name("n0")) && accounts.table.contains_key(&name("n10400")));
+    }
+}

@@ -1,0 +1,102 @@
+//! Who changed what: records that the audit page asks the log for.
+
+use http::{HeaderMap, Method, header};
+use tracing::{info, warn};
+
+use super::{Client, Name, Visitor};
+
+/// The target of these records, and the field by which the log finds them.
+pub(crate) const TARGET: &str = "portal::audit";
+pub(crate) const FIELD: &str = "audit";
+
+/// Says what somebody did about accounts, sessions or tokens: `what` goes on after the name, as in "ann logged in".
+pub(crate) fn say(actor: &Name, client: &Client, what: &str) {
+    info!(target: TARGET, audit = true, actor = actor.as_str(), client.address = %client.address, "{actor} {what}");
+}
+
+/// Says that somebody did not come in. The name is what was typed, if it can be one.
+pub(crate) fn say_refused(name: Option<&Name>, client: &Client, why: &str) {
+    let actor = name.map_or("unknown", Name::as_str);
+    warn!(target: TARGET, audit = true, actor, client.address = %client.address, "{actor} did not come in: {why}");
+}
+
+/// A change that was asked for, as long as it is not known what came of it.
+pub(crate) struct Change {
+    path: String,
+    method: Method,
+}
+
+impl Change {
+    /// Reads what a request is about to change; nothing for one that changes nothing.
+    pub(crate) fn of(method: &Method, path: &str) -> Option<Change> {
+        let own = ["/login", "/logout", "/account", "/users", "/times"];
+        let tells_itself =
+            own.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        (!method.is_safe() && !tells_itself).then(|| Change { path: path.to_owned(), method: method.clone() })
+    }
+
+    /// Says that it was done; `answer` is the headers of the answer, which name a new product.
+    pub(crate) fn done(self, visitor: &Visitor, client: &Client, answer: &HeaderMap) {
+        let Some(actor) = visitor.name() else { return };
+        let location = answer.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let id = product_id(&self.path).or_else(|| product_id(location));
+        let (what, address) = (self.words(), client.address.to_string());
+        let of = id.map(|id| format!(" {id}")).unwrap_or_default();
+        let (path, token) = (&self.path, visitor.token());
+        info!(
+            target: TARGET, audit = true, actor = actor.as_str(), product.id = id, client.address = address, http.path = path,
+            token.id = token, "{actor} {what}{of}"
+        );
+    }
+
+    /// What was done; a product's number follows when there is one.
+    fn words(&self) -> String {
+        let mut parts = self.path.trim_matches('/').split('/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("products"), None, _) => "added product".into(),
+            (Some("products"), Some("bulk"), _) => "changed several products".into(),
+            (Some("products"), Some(_), Some("edit")) => "changed product".into(),
+            (Some("products"), Some(_), Some("delete")) => "deleted product".into(),
+            (Some("products"), Some(_), Some("undelete")) => "brought back product".into(),
+            (Some("products"), Some(_), Some("history")) => "went back to an older version of product".into(),
+            (Some("categories"), Some("rename"), _) => "renamed a category".into(),
+            (Some("sample"), ..) => "loaded the sample".into(),
+            (Some("imports"), None, _) => "sent a file to import".into(),
+            (Some("imports"), Some(id), Some("commit")) => format!("applied import {id}"),
+            (Some("imports"), Some(id), Some("cancel")) => format!("cancelled import {id}"),
+            (Some("imports"), Some(id), Some("undo")) => format!("undid import {id}"),
+            _ => format!("sent {} {}", self.method, self.path),
+        }
+    }
+}
+
+/// The product in a page's address.
+fn product_id(path: &str) -> Option<i64> {
+    let path = path.split('?').next()?;
+    path.strip_prefix("/v1").unwrap_or(path).strip_prefix("/products/")?.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_in_words() {
+        let words = |path: &str| Change::of(&Method::POST, path).map(|change| change.words());
+        assert_eq!(words("/products").as_deref(), Some("added product"));
+        assert_eq!(words("/products/7/edit").as_deref(), Some("changed product"));
+        assert_eq!(words("/imports/7/undo").as_deref(), Some("undid import 7"));
+        assert_eq!(words("/v1/products").as_deref(), Some("sent POST /v1/products"));
+        assert_eq!(words("/login"), None);
+        assert_eq!(words("/users/ann/role"), None, "it tells more by itself");
+        assert!(Change::of(&Method::GET, "/products/7").is_none());
+    }
+
+    #[test]
+    fn a_product_is_named_by_the_address_or_by_where_the_answer_leads() {
+        assert_eq!(product_id("/products/7/edit"), Some(7));
+        assert_eq!(product_id("/products/12?notice=added"), Some(12));
+        assert_eq!(product_id("/v1/products/9"), Some(9));
+        assert_eq!(product_id("/products/bulk"), None);
+    }
+}

@@ -1,0 +1,359 @@
+//! The file of accounts: SQLite, and the only SQL of the portal.
+//!
+//! It knows rows and nothing of what they mean. Commands of an administrator write to it
+//! while the portal runs. Times are seconds since 1970.
+
+use std::{
+    fs::{DirBuilder, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _, Row as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+
+use super::{Name, Role, scope::Scopes, secret::Digest};
+
+/// The version of the tables below; a later one is refused.
+const VERSION: i64 = 1;
+
+/// AUTOINCREMENT: the number of a token that is gone is nobody else's.
+const TABLES: &str = "
+    CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL CONSTRAINT accounts_name UNIQUE,
+        role TEXT NOT NULL,
+        password TEXT NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE sessions (
+        digest BLOB PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+        begun INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        agent TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sessions_account ON sessions (account);
+    CREATE TABLE tokens (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        digest BLOB NOT NULL CONSTRAINT tokens_digest UNIQUE,
+        account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+        label TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        used INTEGER NOT NULL DEFAULT 0,
+        revoked INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX tokens_account ON tokens (account);
+    PRAGMA user_version = 1;
+";
+
+/// Why the file did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("there is an account of this name already")]
+    Taken,
+    #[error("there is no such account, session or token")]
+    Missing,
+    #[error("nobody would be an administrator any more")]
+    LastAdministrator,
+    #[error("it is of a later Rundoo (version {0} of its tables, this one knows {VERSION})")]
+    Later(i64),
+    #[error("could not open it: {0}")]
+    File(#[from] io::Error),
+    #[error("it does not work: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// An account.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) id: i64,
+    pub(crate) name: Name,
+    pub(crate) role: Role,
+    /// What is kept of the password.
+    pub(crate) password: String,
+    pub(crate) created: i64,
+}
+
+/// A session, with its account.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) digest: Digest,
+    pub(crate) account: Account,
+    pub(crate) begun: i64,
+    pub(crate) seen: i64,
+    pub(crate) address: String,
+    pub(crate) agent: String,
+}
+
+/// An API token, with its account.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) id: i64,
+    pub(crate) account: Account,
+    pub(crate) label: String,
+    pub(crate) scopes: Scopes,
+    pub(crate) created: i64,
+    pub(crate) expires: i64,
+    /// 0 for never.
+    pub(crate) used: i64,
+    pub(crate) revoked: bool,
+}
+
+/// A query with the columns of an account in it.
+macro_rules! concat_account {
+    ($before:literal, $after:literal) => {
+        concat!($before, "a.id AS account_id, a.name, a.role, a.password, a.created AS account_created", $after)
+    };
+}
+
+/// The open file. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store(SqlitePool);
+
+impl Store {
+    /// Opens the file, and makes it and its folder when they are missing; only its owner may read them.
+    pub(crate) async fn open(path: &Path) -> Result<Store, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        // SQLite gives the files beside it the same rights.
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was revoked stays revoked, whatever happens to the machine.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .foreign_keys(true)
+            .pragma("cache_size", "-512")
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(5));
+        let store = Store(pool.connect_with(options).await?);
+        store.make_tables().await?;
+        Ok(store)
+    }
+
+    async fn make_tables(&self) -> Result<(), StoreError> {
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        match sqlx::query_scalar::<_, i64>("PRAGMA user_version").fetch_one(&mut *transaction).await? {
+            0 => sqlx::raw_sql(TABLES).execute(&mut *transaction).await.map(drop)?,
+            VERSION => {}
+            later => return Err(StoreError::Later(later)),
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.0.close().await;
+    }
+
+    pub(crate) async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        let rows = sqlx::query(concat_account!("SELECT ", " FROM accounts a ORDER BY a.name"));
+        rows.fetch_all(&self.0).await?.iter().map(account).collect()
+    }
+
+    pub(crate) async fn account(&self, name: &Name) -> Result<Option<Account>, StoreError> {
+        let found = sqlx::query(concat_account!("SELECT ", " FROM accounts a WHERE a.name = $1"));
+        found.bind(name.as_str()).fetch_optional(&self.0).await?.as_ref().map(account).transpose()
+    }
+
+    pub(crate) async fn add(&self, name: &Name, role: Role, password: &str, now: i64) -> Result<(), StoreError> {
+        let add = sqlx::query("INSERT INTO accounts (name, role, password, created) VALUES ($1, $2, $3, $4)");
+        let added = add.bind(name.as_str()).bind(role.name()).bind(password).bind(now).execute(&self.0).await;
+        match added {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(StoreError::Taken),
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// Gives another role, unless it takes the last administrator away.
+    pub(crate) async fn set_role(&self, name: &Name, role: Role) -> Result<(), StoreError> {
+        let set = sqlx::query("UPDATE accounts SET role = $2 WHERE name = $1");
+        self.change_administrators(set.bind(name.as_str()).bind(role.name())).await
+    }
+
+    /// Removes an account with its sessions and tokens, unless it is the last administrator.
+    pub(crate) async fn remove(&self, name: &Name) -> Result<(), StoreError> {
+        self.change_administrators(sqlx::query("DELETE FROM accounts WHERE name = $1").bind(name.as_str())).await
+    }
+
+    async fn change_administrators<'q>(
+        &self,
+        change: sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<(), StoreError> {
+        const COUNT: &str = "SELECT COUNT(*) FROM accounts WHERE role = 'administrator'";
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        let before: i64 = sqlx::query_scalar(COUNT).fetch_one(&mut *transaction).await?;
+        let changed = change.execute(&mut *transaction).await?;
+        let after: i64 = sqlx::query_scalar(COUNT).fetch_one(&mut *transaction).await?;
+        if before > 0 && after == 0 {
+            return Err(StoreError::LastAdministrator);
+        }
+        transaction.commit().await?;
+        some(changed.rows_affected())
+    }
+
+    /// Gives another password, and ends all sessions of the account.
+    pub(crate) async fn set_password(&self, name: &Name, password: &str) -> Result<(), StoreError> {
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        let set = sqlx::query("UPDATE accounts SET password = $2 WHERE name = $1");
+        let changed = set.bind(name.as_str()).bind(password).execute(&mut *transaction).await?;
+        let end = sqlx::query("DELETE FROM sessions WHERE account = (SELECT id FROM accounts WHERE name = $1)");
+        end.bind(name.as_str()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        some(changed.rows_affected())
+    }
+
+    /// Begins a session, and forgets those that ended before: begun or seen before these times.
+    pub(crate) async fn begin(&self, session: &Session, ended: (i64, i64)) -> Result<(), StoreError> {
+        let forget = sqlx::query("DELETE FROM sessions WHERE begun < $1 OR seen < $2");
+        forget.bind(ended.0).bind(ended.1).execute(&self.0).await?;
+        let begin = sqlx::query(
+            "INSERT INTO sessions (digest, account, begun, seen, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
+        );
+        let begin = begin.bind(session.digest.bytes()).bind(session.account.id).bind(session.begun).bind(session.seen);
+        begin.bind(&session.address).bind(&session.agent).execute(&self.0).await?;
+        // Nobody has more browsers than that.
+        let bound = sqlx::query(
+            "DELETE FROM sessions WHERE account = $1 AND digest NOT IN
+            (SELECT digest FROM sessions WHERE account = $1 ORDER BY seen DESC LIMIT 50)",
+        );
+        bound.bind(session.account.id).execute(&self.0).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError> {
+        let found = sqlx::query(concat_account!(
+            "SELECT s.digest, s.begun, s.seen, s.address, s.agent, ",
+            " FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.digest = $1"
+        ));
+        found.bind(digest.bytes()).fetch_optional(&self.0).await?.as_ref().map(session).transpose()
+    }
+
+    /// The sessions of an account, or of all of them; the one seen last first.
+    pub(crate) async fn sessions(&self, of: Option<&Name>) -> Result<Vec<Session>, StoreError> {
+        let found = sqlx::query(concat_account!(
+            "SELECT s.digest, s.begun, s.seen, s.address, s.agent, ",
+            " FROM sessions s JOIN accounts a ON a.id = s.account WHERE $1 IS NULL OR a.name = $1 ORDER BY s.seen DESC"
+        ));
+        found.bind(of.map(Name::as_str)).fetch_all(&self.0).await?.iter().map(session).collect()
+    }
+
+    pub(crate) async fn see(&self, digest: &Digest, now: i64) -> Result<(), StoreError> {
+        let see = sqlx::query("UPDATE sessions SET seen = $2 WHERE digest = $1");
+        see.bind(digest.bytes()).bind(now).execute(&self.0).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn end(&self, digest: &Digest) -> Result<(), StoreError> {
+        let end = sqlx::query("DELETE FROM sessions WHERE digest = $1");
+        end.bind(digest.bytes()).execute(&self.0).await?;
+        Ok(())
+    }
+
+    /// Ends all sessions of an account but this one; answers how many.
+    pub(crate) async fn end_all(&self, name: &Name, but: Option<&Digest>) -> Result<u64, StoreError> {
+        let end = sqlx::query(
+            "DELETE FROM sessions WHERE account = (SELECT id FROM accounts WHERE name = $1)
+            AND ($2 IS NULL OR digest <> $2)",
+        );
+        Ok(end.bind(name.as_str()).bind(but.map(Digest::bytes)).execute(&self.0).await?.rows_affected())
+    }
+
+    /// Adds a token; answers its number.
+    pub(crate) async fn add_token(&self, digest: &Digest, token: &Token) -> Result<i64, StoreError> {
+        let add = sqlx::query_scalar(
+            "INSERT INTO tokens (digest, account, label, scopes, created, expires) VALUES ($1, $2, $3, $4, $5, $6)
+            RETURNING id",
+        );
+        let add = add.bind(digest.bytes()).bind(token.account.id).bind(&token.label).bind(token.scopes.to_string());
+        Ok(add.bind(token.created).bind(token.expires).fetch_one(&self.0).await?)
+    }
+
+    pub(crate) async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
+        let found = sqlx::query(concat_account!(
+            "SELECT t.id, t.label, t.scopes, t.created, t.expires, t.used, t.revoked, ",
+            " FROM tokens t JOIN accounts a ON a.id = t.account WHERE t.digest = $1"
+        ));
+        found.bind(digest.bytes()).fetch_optional(&self.0).await?.as_ref().map(token).transpose()
+    }
+
+    /// The tokens of an account, or of all of them; the newest first.
+    pub(crate) async fn tokens(&self, of: Option<&Name>) -> Result<Vec<Token>, StoreError> {
+        let found = sqlx::query(concat_account!(
+            "SELECT t.id, t.label, t.scopes, t.created, t.expires, t.used, t.revoked, ",
+            " FROM tokens t JOIN accounts a ON a.id = t.account WHERE $1 IS NULL OR a.name = $1 ORDER BY t.id DESC"
+        ));
+        found.bind(of.map(Name::as_str)).fetch_all(&self.0).await?.iter().map(token).collect()
+    }
+
+    pub(crate) async fn use_token(&self, id: i64, now: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE tokens SET used = $2 WHERE id = $1").bind(id).bind(now).execute(&self.0).await?;
+        Ok(())
+    }
+
+    /// Revokes a token, of this account if one is named. It stays known, so that whoever uses it is told.
+    pub(crate) async fn revoke(&self, id: i64, of: Option<&Name>) -> Result<(), StoreError> {
+        let revoke = sqlx::query(
+            "UPDATE tokens SET revoked = 1
+            WHERE id = $1 AND ($2 IS NULL OR account = (SELECT id FROM accounts WHERE name = $2))",
+        );
+        some(revoke.bind(id).bind(of.map(Name::as_str)).execute(&self.0).await?.rows_affected())
+    }
+}
+
+fn some(rows: u64) -> Result<(), StoreError> {
+    if rows > 0 { Ok(()) } else { Err(StoreError::Missing) }
+}
+
+/// Reads a text that only we write; what is no such text is damage.
+fn read<T: std::str::FromStr>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| sqlx::Error::Decode(format!("{column} is {text:?}").into()).into())
+}
+
+fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: row.try_get("account_id")?,
+        name: read(row, "name")?,
+        role: read(row, "role")?,
+        password: row.try_get("password")?,
+        created: row.try_get("account_created")?,
+    })
+}
+
+fn session(row: &SqliteRow) -> Result<Session, StoreError> {
+    let digest: Vec<u8> = row.try_get("digest")?;
+    Ok(Session {
+        digest: Digest::read(&digest).ok_or_else(|| sqlx::Error::Decode("a digest has 32 bytes".into()))?,
+        account: account(row)?,
+        begun: row.try_get("begun")?,
+        seen: row.try_get("seen")?,
+        address: row.try_get("address")?,
+        agent: row.try_get("agent")?,
+    })
+}
+
+fn token(row: &SqliteRow) -> Result<Token, StoreError> {
+    Ok(Token {
+        id: row.try_get("id")?,
+        account: account(row)?,
+        label: row.try_get("label")?,
+        scopes: read(row, "scopes")?,
+        created: row.try_get("created")?,
+        expires: row.try_get("expires")?,
+        used: row.try_get("used")?,
+        revoked: row.try_get::<i64, _>("revoked")? != 0,
+    })
+}
