@@ -117,10 +117,14 @@ pub(crate) async fn receive(
             response.headers_mut().insert(REQUEST_ID, id);
             guard(&mut response, &client);
             let has_failed = failure.is_some();
+            let flood = failure.as_ref().and_then(Failure::flood).cloned();
             let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
-            if response.status().is_server_error() {
+            if let Some(denial) = &flood {
+                let name = visit.visitor.as_ref().and_then(Visitor::name);
+                door.refused().say(name, &client, &denial.to_string());
+            } else if response.status().is_server_error() {
                 warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
             } else if has_failed {
                 // Whoever quotes its request id should find it.
