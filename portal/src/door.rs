@@ -65,6 +65,7 @@ struct Parts {
     accounts: Option<Accounts>,
     buckets: Option<Buckets>,
     proxies: Vec<IpAddr>,
+    refused: audit::Refused,
 }
 
 impl Door {
@@ -77,11 +78,14 @@ impl Door {
             app.check_exposure(config.http_listen)?;
         }
         let (settings, is_local) = (&config.door, config.http_listen.ip().is_loopback());
-        let rate = settings.rate(is_local);
-        let buckets = rate.map(Buckets::new);
-        let proxies = settings.trusted_proxy.iter().map(IpAddr::to_canonical).collect();
+        let mut parts = Parts {
+            accounts: None,
+            buckets: settings.rate(is_local).map(Buckets::new),
+            proxies: settings.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
+            refused: audit::Refused::none(),
+        };
         if is_local && settings.login == Login::Auto {
-            return Ok(Door(Arc::new(Parts { accounts: None, buckets, proxies })));
+            return Ok(Door(Arc::new(parts)));
         }
         let path = &settings.accounts.accounts;
         let could_not = || format!("could not use the accounts in {}", path.display());
@@ -93,18 +97,25 @@ impl Door {
             config.http_listen
         );
         info!("people log in; their accounts are in {}", path.display());
-        Ok(Door(Arc::new(Parts { accounts: Some(accounts), buckets, proxies })))
+        parts.accounts = Some(accounts);
+        Ok(Door(Arc::new(parts)))
     }
 
     /// A door through which everybody comes.
     #[cfg(test)]
     pub(crate) fn unlocked() -> Door {
-        Door(Arc::new(Parts { accounts: None, buckets: None, proxies: Vec::new() }))
+        let refused = audit::Refused::none();
+        Door(Arc::new(Parts { accounts: None, buckets: None, proxies: Vec::new(), refused }))
     }
 
     /// The accounts; nothing while the door is open, for then nobody needs one.
     pub(crate) fn accounts(&self) -> Option<&Accounts> {
         self.0.accounts.as_ref()
+    }
+
+    /// Those who did not come in.
+    pub(crate) fn refused(&self) -> &audit::Refused {
+        &self.0.refused
     }
 
     /// Whether people log in.

@@ -260,6 +260,14 @@ impl Failure {
         }
     }
 
+    /// A refusal that comes in floods, and is not told one by one.
+    pub(crate) fn flood(&self) -> Option<&Denial> {
+        match self {
+            Failure::Denied(denial @ (Denial::TooMany { .. } | Denial::Busy)) => Some(denial),
+            _ => None,
+        }
+    }
+
     /// Whether asking again soon may go better.
     pub(crate) fn passes(&self) -> bool {
         matches!(self, Failure::Unanswered { .. })

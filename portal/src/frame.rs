@@ -225,3 +225,27 @@ impl Frame {
         &assets::INLINE_ICON
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::secret::Secret;
+
+    fn labels(visitor: Option<Visitor>) -> Vec<&'static str> {
+        let visit = Visit { visitor, ..Visit::test("r") };
+        Frame::new(&visit, Nav::Home, "Home").navigation().iter().map(|entry| entry.label).collect()
+    }
+
+    #[test]
+    fn the_navigation_offers_what_the_role_opens() {
+        let who = |role| Some(Visitor::logged_in("ann".parse().unwrap(), role, Secret::new().digest()));
+
+        let viewer = labels(who(Role::Viewer));
+        assert!(viewer.contains(&"Logs") && !viewer.contains(&"Add Product") && !viewer.contains(&"Users"));
+        assert!(labels(who(Role::Editor)).contains(&"Add Product"));
+        assert!(labels(who(Role::Administrator)).ends_with(&["Users", "Audit"]));
+        let open = labels(Some(Visitor::open()));
+        assert!(open.contains(&"Add Product") && !open.contains(&"Users"), "there are none");
+        assert_eq!(labels(None), Vec::<&str>::new());
+    }
+}

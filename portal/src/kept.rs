@@ -103,6 +103,7 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
+    use crate::door::Role;
 
     const MARK: Mark = Mark { process: 0xab, stream: 1, sequence: 40 };
 
@@ -115,6 +116,16 @@ mod tests {
     fn a_tag_names_the_state_and_whatever_else_makes_a_page() {
         assert_eq!(tag_of("/", "").as_deref(), Some("W/\"000000ab-1-40-\""));
         assert_eq!(tag_of("/?page=x", "zone=Asia/Tokyo").as_deref(), Some("W/\"000000ab-1-40-Asia/Tokyo\""));
+    }
+
+    #[test]
+    fn a_page_is_kept_for_who_it_was_made_for() {
+        let mut request = Request::get("/").body(Body::empty()).unwrap();
+        let digest = crate::door::secret::Secret::new().digest();
+        request.extensions_mut().insert(Visitor::logged_in("ann".parse().unwrap(), Role::Viewer, digest));
+        assert_eq!(tag(MARK, &request).unwrap(), "W/\"000000ab-1-40--ann-viewer\"");
+        request.extensions_mut().insert(Visitor::open());
+        assert_eq!(tag(MARK, &request).unwrap(), "W/\"000000ab-1-40-\"");
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(crate) async fn receive(
             visit.visitor = response.extensions_mut().remove::<Visitor>().or(visit.visitor);
             if let Some(failure) = &failure {
                 response = if wanted != Wanted::Page {
-                    Problem::of_failure(failure).into_response()
+                    Problem::of_failure(failure).answer(response)
                 } else {
                     pages::failure::page(&visit, (&method, &logs), failure, response)
                 };
@@ -124,12 +124,16 @@ pub(crate) async fn receive(
             let told = response.extensions_mut().remove::<Told>();
             response.headers_mut().insert(REQUEST_ID, id);
             guard(&mut response, &client);
+            let flood = failure.as_ref().and_then(Failure::flood).cloned();
             let cause = failure.map(|failure| failure.to_string()).or(told.map(|Told(words)| words));
             let has_failed = cause.is_some();
             let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
-            if response.status().is_server_error() {
+            if let Some(denial) = &flood {
+                let name = visit.visitor.as_ref().and_then(Visitor::name);
+                door.refused().say(name, &client, &denial.to_string());
+            } else if response.status().is_server_error() {
                 warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
             } else if has_failed {
                 // Whoever quotes its request id should find it.

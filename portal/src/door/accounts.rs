@@ -41,6 +41,12 @@ const AGENT: usize = 120;
 /// Letters of a token's label.
 const LABEL: usize = 64;
 
+/// Tokens of one account, those that expired not long ago among them.
+const MOST_TOKENS: usize = 100;
+
+/// For how long somebody is told that a token has expired, and not that it never was.
+const REMEMBERED: i64 = 90 * 86_400;
+
 /// Days that a token may live.
 pub(crate) const DAYS: std::ops::RangeInclusive<i64> = 1..=366;
 
@@ -184,7 +190,8 @@ impl Accounts {
         let agent = agent.chars().filter(|letter| !letter.is_control()).take(AGENT).collect();
         let (digest, address) = (secret.digest(), client.address.to_string());
         let session = Session { digest, account, begun: now, seen: now, address, agent };
-        self.store.begin(&session, (now - LONGEST, now - IDLE)).await?;
+        self.store.forget(now - LONGEST, now - IDLE, now - REMEMBERED).await?;
+        self.store.begin(&session).await?;
         Ok(secret)
     }
 
@@ -218,6 +225,9 @@ impl Accounts {
         let label: String = label.trim().chars().filter(|letter| !letter.is_control()).take(LABEL).collect();
         if label.is_empty() {
             return Err(Refusal::Silly("Say what the token is for, so that you know it again."));
+        }
+        if self.store.tokens(Some(name)).await?.len() >= MOST_TOKENS {
+            return Err(Refusal::Silly("There are 100 tokens already. They are forgotten 90 days after they expire."));
         }
         let (secret, created) = (Secret::new(), now());
         let expires = created + days * 86_400;

@@ -1,6 +1,12 @@
 //! Who changed what: records that the audit page asks the log for.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use http::{HeaderMap, Method, header};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Client, Name, Visitor};
@@ -14,10 +20,52 @@ pub(crate) fn say(actor: &Name, client: &Client, what: &str) {
     info!(target: TARGET, audit = true, actor = actor.as_str(), client.address = %client.address, "{actor} {what}");
 }
 
-/// Says that somebody did not come in. The name is what was typed, if it can be one.
-pub(crate) fn say_refused(name: Option<&Name>, client: &Client, why: &str) {
-    let actor = name.map_or("unknown", Name::as_str);
-    warn!(target: TARGET, audit = true, actor, client.address = %client.address, "{actor} did not come in: {why}");
+/// Those who did not come in, as far as they are told: [`MOST_TOLD`] a second, and how many more there were.
+///
+/// Whoever guesses passwords would fill the log otherwise.
+#[derive(Debug)]
+pub(crate) struct Refused(Mutex<Told>);
+
+#[derive(Debug)]
+struct Told {
+    since: Instant,
+    told: u32,
+    untold: u32,
+}
+
+/// Refusals that are told in a second.
+const MOST_TOLD: u32 = 10;
+
+impl Refused {
+    pub(crate) fn none() -> Refused {
+        Refused(Mutex::new(Told { since: Instant::now(), told: 0, untold: 0 }))
+    }
+
+    /// Says that somebody did not come in. The name is what was typed, if it can be one.
+    pub(crate) fn say(&self, name: Option<&Name>, client: &Client, why: &str) {
+        let Some(untold) = self.count(Instant::now()) else { return };
+        let actor = name.map_or("unknown", Name::as_str);
+        let more =
+            if untold > 0 { format!("; {untold} more before that are not told one by one") } else { String::new() };
+        warn!(
+            target: TARGET, audit = true, actor, client.address = %client.address, untold,
+            "{actor} did not come in: {why}{more}"
+        );
+    }
+
+    /// How many were not told since the last that was; nothing when this one is not told either.
+    fn count(&self, now: Instant) -> Option<u32> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now - told.since >= Duration::from_secs(1) {
+            (told.since, told.told) = (now, 0);
+        }
+        if told.told == MOST_TOLD {
+            told.untold = told.untold.saturating_add(1);
+            return None;
+        }
+        told.told += 1;
+        Some(std::mem::take(&mut told.untold))
+    }
 }
 
 /// A change that was asked for, as long as it is not known what came of it.
@@ -90,6 +138,15 @@ mod tests {
         assert_eq!(words("/login"), None);
         assert_eq!(words("/users/ann/role"), None, "it tells more by itself");
         assert!(Change::of(&Method::GET, "/products/7").is_none());
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_told_in_part_and_counted_in_whole() {
+        let (refused, now) = (Refused::none(), Instant::now());
+        let told = (0..100).filter(|_| refused.count(now).is_some()).count();
+        assert_eq!(told, 10);
+        assert_eq!(refused.count(now + Duration::from_secs(2)), Some(90));
+        assert_eq!(refused.count(now + Duration::from_secs(2)), Some(0));
     }
 
     #[test]

@@ -44,6 +44,23 @@ impl Denial {
         }
     }
 
+    /// Why, for programs.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Denial::Login => "LOGIN_NEEDED",
+            Denial::Role { .. } => "ROLE_TOO_LOW",
+            Denial::Scope { .. } => "SCOPE_TOO_SMALL",
+            Denial::NoToken => "NO_TOKENS_HERE",
+            Denial::UnknownToken => "UNKNOWN_TOKEN",
+            Denial::ExpiredToken => "EXPIRED_TOKEN",
+            Denial::RevokedToken => "REVOKED_TOKEN",
+            Denial::TooMany { .. } => "TOO_MANY_REQUESTS",
+            Denial::Busy => "LOGIN_BUSY",
+            Denial::Away => "ACCOUNTS_AWAY",
+            Denial::NoAccount => "NO_SUCH_ACCOUNT",
+        }
+    }
+
     pub(crate) fn headline(&self) -> &'static str {
         match self {
             Denial::Login => "Log in first",

@@ -5,6 +5,8 @@
 
 use http::Method;
 
+use crate::gateway;
+
 use super::{
     Area::{self, Products, Running},
     Role::{self, Administrator, Editor, Viewer},
@@ -30,15 +32,20 @@ pub(crate) fn need(method: &Method, path: &str) -> Need {
     if EVERYBODYS.contains(&path) {
         return Need::Nothing;
     }
+    // The gateway knows what its methods need.
+    if gateway::is_addressed(path) {
+        return Need::Login;
+    }
     let path = path.strip_prefix('/').unwrap_or(path);
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if !reads && *method != Method::POST && first != "v1" {
+    if !reads && *method != Method::POST {
         return Need::Role(Running, Administrator);
     }
+    // A list as a file needs what its page does.
+    let first = if reads && !first.starts_with("export") { first.strip_suffix(".csv").unwrap_or(first) } else { first };
     match first {
-        // A gateway knows what its methods need.
-        "v1" | "account" | "logout" | "times" => Need::Login,
+        "account" | "logout" | "times" => Need::Login,
         "" | "search" | "trash" | "export.csv" | "export.json" | "imports" if reads => Need::Role(Products, Viewer),
         "products" | "categories" if reads && is_form(rest) => Need::Role(Products, Editor),
         "products" | "categories" if reads => Need::Role(Products, Viewer),
@@ -116,5 +123,6 @@ mod tests {
         assert_eq!(get("/v1/products"), Need::Login);
         assert_eq!(need(&Method::DELETE, "/v1/products/7"), Need::Login);
         assert_eq!(get("/v1"), Need::Login);
+        assert_eq!(get("/v2beta1/greetings"), Need::Login);
     }
 }

@@ -215,10 +215,16 @@ impl Store {
         some(changed.rows_affected())
     }
 
-    /// Begins a session, and forgets those that ended before: begun or seen before these times.
-    pub(crate) async fn begin(&self, session: &Session, ended: (i64, i64)) -> Result<(), StoreError> {
-        let forget = sqlx::query("DELETE FROM sessions WHERE begun < $1 OR seen < $2");
-        forget.bind(ended.0).bind(ended.1).execute(&self.0).await?;
+    /// Forgets sessions that were begun or seen before these times, and tokens that expired before the last.
+    pub(crate) async fn forget(&self, begun: i64, seen: i64, expired: i64) -> Result<(), StoreError> {
+        let sessions = sqlx::query("DELETE FROM sessions WHERE begun < $1 OR seen < $2").bind(begun).bind(seen);
+        sessions.execute(&self.0).await?;
+        sqlx::query("DELETE FROM tokens WHERE expires < $1").bind(expired).execute(&self.0).await?;
+        Ok(())
+    }
+
+    /// Begins a session.
+    pub(crate) async fn begin(&self, session: &Session) -> Result<(), StoreError> {
         let begin = sqlx::query(
             "INSERT INTO sessions (digest, account, begun, seen, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
         );

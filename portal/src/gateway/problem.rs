@@ -20,13 +20,24 @@ use crate::{
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The gateway's own reasons, and what they mean.
-pub(crate) const OWN_REASONS: [(&str, &str); 6] = [
+pub(crate) const OWN_REASONS: [(&str, &str); 17] = [
     ("INVALID_REQUEST", "The request does not fit the contract of the method; `violations` names what does not."),
     ("NO_SUCH_METHOD", "No method of any service is at this path."),
     ("METHOD_NOT_ALLOWED", "The path is one, but with other verbs: `Allow` names them."),
     ("UNSUPPORTED_MEDIA_TYPE", "The body is not sent as `application/json`."),
     ("BODY_TOO_LARGE", "The body has more than 4 MiB."),
     ("BODY_TOO_SLOW", "The body took too long to arrive."),
+    ("LOGIN_NEEDED", "Nobody is logged in, and no token came: send `Authorization: Bearer` with one."),
+    ("ROLE_TOO_LOW", "The account's role is not enough; the detail names the one that is needed."),
+    ("SCOPE_TOO_SMALL", "The token's scopes are not for this."),
+    ("NO_TOKENS_HERE", "This is for people who are logged in."),
+    ("UNKNOWN_TOKEN", "Nobody has this token."),
+    ("EXPIRED_TOKEN", "The token's days are over."),
+    ("REVOKED_TOKEN", "The token was revoked."),
+    ("TOO_MANY_REQUESTS", "More requests than one client may send: `Retry-After` says when to come again."),
+    ("LOGIN_BUSY", "More passwords are being checked than the portal does at once."),
+    ("ACCOUNTS_AWAY", "The portal cannot read its accounts."),
+    ("NO_SUCH_ACCOUNT", "There is no such account."),
 ];
 
 /// A problem, as a client reads it.
@@ -127,7 +138,11 @@ impl Problem {
             status if status.is_client_error() => Code::InvalidArgument,
             _ => Code::Internal,
         };
-        let mut problem = Problem::new(status, code, "", format!("{}. {}", failure.headline(), failure.text()));
+        let reason = match failure {
+            Failure::Denied(denial) => denial.reason(),
+            _ => "",
+        };
+        let mut problem = Problem::new(status, code, reason, format!("{}. {}", failure.headline(), failure.text()));
         problem.retry_after = failure.passes().then_some(u64::from(RETRY_SECONDS));
         problem
     }
@@ -139,6 +154,17 @@ impl Problem {
         let detail = format!("This path answers to {names} only.");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Problem { allow: Some(names), ..Problem::new(status, Code::Unimplemented, "METHOD_NOT_ALLOWED", detail) }
+    }
+
+    /// The answer in place of another, whose headers stay.
+    pub(crate) fn answer(self, instead: Response) -> Response {
+        let mut response = self.into_response();
+        for (name, value) in instead.headers() {
+            if ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        response
     }
 
     pub(crate) fn status(&self) -> StatusCode {

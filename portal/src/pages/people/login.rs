@@ -86,7 +86,7 @@ pub(super) async fn enter(
         Err(refusal) => refusal,
     };
     if matches!(refusal, Refusal::Wrong | Refusal::Wait(_)) {
-        audit::say_refused(name.parse().ok().as_ref(), &client, &refusal.to_string());
+        door.refused().say(name.parse().ok().as_ref(), &client, &refusal.to_string());
     }
     let retry_after = retry_after(&refusal);
     let problem = problem(refusal)?;
