@@ -186,3 +186,34 @@ async fn reset_asks_before_it_empties() -> anyhow::Result<()> {
     assert!(data.join("letter.txt").exists(), "only what is ours is deleted");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_tls_it_makes_certificates_and_only_who_has_one_may_call() -> anyhow::Result<()> {
+    let mut launcher = Launcher::start(&["--tls"], &[("SEED", "none")]).await?;
+    launcher.ready().await;
+    let said = launcher.process.output();
+    let setting = |name: &str| {
+        let (_, rest) = said.split_once(&format!("export {name}="))?;
+        Some((name.to_owned(), rest.lines().next()?.to_owned()))
+    };
+    let settings: Vec<_> =
+        ["RUNDOO_TLS_CERT", "RUNDOO_TLS_KEY", "RUNDOO_TLS_CA"].into_iter().filter_map(setting).collect();
+    assert_eq!(settings.len(), 3, "{said}");
+    assert!(said.contains("grpcurl -cacert $RUNDOO_TLS_CA"), "{said}");
+    let products = said.lines().filter(|line| line.ends_with("(gRPC)"));
+    let products = products.filter_map(|line| line.trim().strip_prefix("productsvc")).next().unwrap_or_default();
+    let products = products.split_whitespace().next().unwrap_or_default().to_owned();
+
+    let call = || {
+        let program = Program::new(&binaries::build()?, "rundoo", launcher.folder.path()).argument("call");
+        anyhow::Ok(program.argument("Health/Check").argument("--at").argument(&products))
+    };
+    let mut known = settings.iter().fold(call()?, |program, (name, value)| program.set(name, value)).start()?;
+    assert!(known.wait().await?.success(), "{}", known.output());
+    let mut unknown = call()?.start()?;
+    assert!(!unknown.wait().await?.success(), "{}", unknown.output());
+
+    let status = launcher.process.stop().await?;
+    assert!(status.success(), "{}", launcher.process.output());
+    Ok(())
+}

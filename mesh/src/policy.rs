@@ -5,7 +5,7 @@
 //! ```text
 //! # anybody with a certificate may ask whether a process lives
 //! *                   may call grpc.health.v1.Health/*
-//! portal, operator/*  may call rundoo.products.v1.ProductService/*
+//! portal, operator/*  may call shop.v1.OrderService/*
 //! operator/ada        may call *
 //! ```
 //!
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     const SAMPLE: &str = "# who may do what\n\
-        portal, logsvc may call rundoo.products.v1.ProductService/ListProducts, a.B/*\n\n\
+        portal, logsvc may call shop.v1.OrderService/ListOrders, a.B/*\n\n\
         operator/*\tmay call rundoo.registry.v1.RegistryService/*  # people\n\
         operator/ada may call *\n\
         * may call grpc.health.v1.Health/*\n";
@@ -169,19 +169,19 @@ mod tests {
         let rules = Rules::parse(SAMPLE).unwrap();
 
         for (caller, path) in [
-            ("portal/1", "/rundoo.products.v1.ProductService/ListProducts"),
+            ("portal/1", "/shop.v1.OrderService/ListOrders"),
             ("logsvc", "/a.B/Anything"),
             ("operator/eve", "/rundoo.registry.v1.RegistryService/Drain"),
-            ("operator/ada", "/rundoo.products.v1.ProductService/DeleteProduct"),
+            ("operator/ada", "/shop.v1.OrderService/DeleteOrder"),
             ("unheard-of/7", "/grpc.health.v1.Health/Check"),
         ] {
             assert!(rules.permits(caller, path), "{caller} {path}");
         }
         for (caller, path) in [
-            ("portal/1", "/rundoo.products.v1.ProductService/DeleteProduct"),
-            ("portal/1", "/rundoo.products.v1.ProductService/ListProductsAndMore"),
+            ("portal/1", "/shop.v1.OrderService/DeleteOrder"),
+            ("portal/1", "/shop.v1.OrderService/ListOrdersAndMore"),
             ("portal2/1", "/a.B/Anything"),
-            ("operator/eve", "/rundoo.products.v1.ProductService/ListProducts"),
+            ("operator/eve", "/shop.v1.OrderService/ListOrders"),
             ("operator", "/rundoo.registry.v1.RegistryService/Drain"),
             ("registry/1", "/a.Bc/Anything"),
         ] {
@@ -199,7 +199,7 @@ mod tests {
             ("portal/1 may call *", "line 1: \"portal/1\" is nobody"),
             ("operator may call *", "line 1: \"operator\" is nobody"),
             ("portal, may call *", "line 1: \"\" is nobody"),
-            ("portal may call ProductService/List", "is no method"),
+            ("portal may call OrderService/List", "is no method"),
             ("portal may call a.B/Li*", "is no method"),
             ("portal may call a.B", "is no method"),
             ("portal may call a..B/C", "is no method"),

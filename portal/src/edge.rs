@@ -100,16 +100,27 @@ impl Edge {
 
     /// Serves until the token, then lets running requests end, [`DRAIN`] at most.
     pub(crate) async fn serve(self, site: Router, stop: CancellationToken) {
-        let seats = Seats::new(MAX_CONNECTIONS, MAX_OF_ONE);
         let mut connections = JoinSet::new();
+        self.receive(&site, &stop, &mut connections).await;
+        drop(self.listener);
+        drain(connections).await;
+    }
+}
+
+impl Edge {
+    /// Accepts until the token.
+    async fn receive(&self, site: &Router, stop: &CancellationToken, connections: &mut JoinSet<()>) {
+        let seats = Seats::new(MAX_CONNECTIONS, MAX_OF_ONE);
+        // Kept from one turn to the next: who was accepted and waits for a seat is not to be dropped.
+        let mut accepting = pin!(accept(&self.listener, &seats));
         loop {
             let accepted = tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return,
                 Some(ended) = connections.join_next() => {
                     report(ended);
                     continue;
                 }
-                accepted = accept(&self.listener, &seats) => accepted,
+                accepted = accepting.as_mut() => accepted,
             };
             match accepted {
                 Ok((stream, address, Some(seat))) => {
@@ -131,9 +142,8 @@ impl Edge {
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
+            accepting.set(accept(&self.listener, &seats));
         }
-        drop(self.listener);
-        drain(connections).await;
     }
 }
 

@@ -75,6 +75,10 @@ async fn who_has_no_certificate_or_a_wrong_one_does_not_get_in() -> anyhow::Resu
         warned(&mut system, Role::Products(0), words).await?;
     }
 
+    // By a name of this machine and with a certificate of its own, whoever knows nothing of us gets in: so does grpcurl.
+    let in_order = knock(address, &certificates, Some(certificates.of(OPERATOR))).await;
+    assert!(in_order.is_err_and(|words| words.to_string().contains("it was let in")));
+
     // Plain text, by our own client and by HTTP.
     assert!(health::connect(address).await.is_err() || health::check(address).await.is_err());
     let mut browser = TcpStream::connect(address).await?;

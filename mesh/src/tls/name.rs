@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn a_name_is_a_service_or_an_operator() {
-        let service = Name::read("spiffe://rundoo/productsvc").unwrap();
+        let service = Name::read("spiffe://rundoo/shop").unwrap();
         let person = Name::read("spiffe://rundoo/operator/ada").unwrap();
 
-        assert_eq!((service.to_string(), service.caller("7f")), ("productsvc".to_owned(), "productsvc/7f".to_owned()));
+        assert_eq!((service.to_string(), service.caller("7f")), ("shop".to_owned(), "shop/7f".to_owned()));
         assert_eq!((person.to_string(), person.caller("7f")), ("operator/ada".to_owned(), "operator/ada".to_owned()));
         for bad in ["", "operator", "operator/", "operator/a/b", "portal/1", "Portal", "a b", &"x".repeat(64)] {
             assert_eq!(Name::read(&format!("{TRUST_DOMAIN}{bad}")), None, "{bad}");

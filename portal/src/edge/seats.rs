@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// The seats of the portal. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -85,6 +86,7 @@ impl Seats {
                     return Some(self.sit_down(&mut taken, address));
                 }
             }
+            warn!("all {} connections are busy, the next ones wait", self.0.most);
             freed.await;
         }
     }
