@@ -11,6 +11,11 @@ up *arguments:
     @cargo build --workspace --bins
     @exec cargo run --quiet --bin rundoo -- up "$@"
 
+# The same with mutual TLS between all processes, a policy, and certificates that are made when missing
+up-tls *arguments:
+    @cargo build --workspace --bins
+    @exec cargo run --quiet --bin rundoo -- up --tls "$@"
+
 # Load the sample catalogue again: rows that are there already change nothing
 seed:
     @cargo run --quiet --bin productsvc -- import productsvc/sample/catalogue.csv
@@ -74,7 +79,7 @@ screenshots:
     @cargo build --workspace --bins
     @cargo run --quiet --bin rundoo -- screenshots
 
-# Kill the log service 500 times under load, or try 100,000 bad passwords: just soak door
+# Kill the log service 500 times under load; also: just soak door (100,000 bad passwords), just soak fuzz (nonsense)
 soak *arguments:
     @cargo build --release --workspace --bins
     @cargo run --release --quiet --bin rundoo -- soak "$@"

@@ -2,7 +2,7 @@
 //!
 //! Tests and the launcher stand on the same parts: `binaries` finds what to start,
 //! `process` is one running program, `system` is the four of them on free ports in
-//! a folder of their own, `postgres` a throwaway database server. `dynamic` calls
+//! a folder of their own, `certificates` what they trust each other by, `postgres` a throwaway database server. `dynamic` calls
 //! any method from JSON, `catalogue` reads all products, `http` is a small client for
 //! pages, `browser` a real browser, `load` makes traffic. `logs` is the log service alone, with producers. `specimen` is the contract of a service that does what it is told,
 //! `specimens` are some of them beside a registry, `bucket` a bucket that speaks S3.
@@ -10,6 +10,7 @@
 pub mod binaries;
 pub mod bucket;
 pub mod process;
+pub mod certificates;
 pub mod system;
 pub mod postgres;
 pub mod skip;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
+use mesh::RegistryAddress;
 use proto::logs::log_service_client::LogServiceClient;
 use proto::products::ListProductsRequest;
 use proto::products::product_service_client::ProductServiceClient;
@@ -13,6 +14,7 @@ use proto::registry::registry_service_client::RegistryServiceClient;
 use proto::registry::{DiscoverRequest, Instance};
 use tempfile::TempDir;
 
+use crate::certificates::{Certificates, OPERATOR, Protection};
 use crate::http::{self, Page};
 use crate::process::{Process, Program};
 use crate::{binaries, eventually, health, postgres};
@@ -51,6 +53,8 @@ pub struct Options {
     pub database_url: Option<String>,
     /// Further settings for every process.
     pub settings: Vec<(&'static str, String)>,
+    /// How connections between processes are protected.
+    pub protection: Protection,
 }
 
 impl Options {
@@ -67,6 +71,7 @@ pub struct System {
     folder: TempDir,
     binaries: PathBuf,
     options: Options,
+    certificates: Option<Certificates>,
     ports: Ports,
     processes: BTreeMap<Role, Process>,
     addresses: BTreeMap<Role, SocketAddr>,
@@ -103,12 +108,20 @@ impl System {
     pub fn prepare(options: Options) -> anyhow::Result<Self> {
         let binaries = binaries::build()?;
         let ports = Ports { registry: free_port()?, portal_http: free_port()? };
-        let mesh = mesh::Mesh::client(&[loopback(ports.registry).to_string()]);
         let folder = tempfile::Builder::new().prefix("rundoo-").tempdir()?;
+        let mut registry = RegistryAddress::plain(vec![loopback(ports.registry).to_string()]);
+        let certificates = match options.protection {
+            Protection::None => None,
+            Protection::Tls | Protection::Policy => Some(Certificates::complete(&folder.path().join("tls"))?),
+        };
+        if let Some(certificates) = &certificates {
+            registry.tls = certificates.files(OPERATOR);
+        }
+        let mesh = mesh::Mesh::client_of(&registry)?;
         let products = mesh.channel("productsvc", proto::products::DESCRIPTORS);
         let logs = mesh.channel("logsvc", proto::logs::DESCRIPTORS);
         let (processes, addresses) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { folder, binaries, options, ports, processes, addresses, mesh, products, logs })
+        Ok(Self { folder, binaries, options, certificates, ports, processes, addresses, mesh, products, logs })
     }
 
     /// All processes, in the order in which they start.
@@ -190,7 +203,8 @@ impl System {
     /// Fails unless every started process is SERVING.
     pub async fn check_health(&self) -> anyhow::Result<()> {
         for role in self.processes.keys() {
-            health::check(self.address(*role)?).await.with_context(|| format!("{role:?}"))?;
+            let connection = health::connect_by(&self.mesh, self.address(*role)?).await?;
+            health::check_on(connection).await.with_context(|| format!("{role:?}"))?;
         }
         Ok(())
     }
@@ -203,6 +217,11 @@ impl System {
     /// Where the portal serves pages.
     pub fn portal(&self) -> SocketAddr {
         loopback(self.ports.portal_http)
+    }
+
+    /// What its processes trust each other by; an error when they do not.
+    pub fn certificates(&self) -> anyhow::Result<&Certificates> {
+        self.certificates.as_ref().context("the system is not protected")
     }
 
     /// The mesh, as a client sees it.
@@ -276,6 +295,14 @@ impl System {
             .set("DATABASE_URL", database)
             .set("PORTAL_LISTEN", any)
             .set("PORTAL_HTTP_LISTEN", self.portal());
+        let program = match &self.certificates {
+            Some(certificates) => certificates.give(program, role.service()),
+            None => program,
+        };
+        let program = match (self.options.protection, &self.certificates) {
+            (Protection::Policy, Some(certificates)) => program.set("RUNDOO_POLICY", certificates.policy().display()),
+            _ => program,
+        };
         self.options.settings.iter().fold(program, |program, (name, value)| program.set(name, value))
     }
 }

@@ -17,3 +17,4 @@ mod registry;
 mod replicas;
 mod stack;
 mod startup;
+mod tls;

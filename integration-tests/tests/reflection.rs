@@ -129,7 +129,7 @@ async fn every_process_tells_what_it_is_made_of() -> anyhow::Result<()> {
         assert_eq!(graph.service, role.service());
         assert_eq!(
             graph.layers,
-            ["trace", "caller", "metrics", "deadline", "call", "rate", "limit", "refusals", "panics"]
+            ["trace", "caller", "metrics", "policy", "deadline", "call", "rate", "limit", "refusals", "panics"]
         );
         assert!(graph.steps.iter().any(|step| step.name == "server"), "{graph:?}");
         assert_eq!(graph.needs.contains(&"productsvc".to_owned()), role == harness::Role::Portal, "{graph:?}");

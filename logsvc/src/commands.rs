@@ -176,8 +176,8 @@ impl Command {
     /// Does it. Whoever reads our output may leave, which is no failure.
     pub fn run(self) -> ExitCode {
         let console = self.console().clone();
-        let addresses = console.registry.addresses;
-        mesh::client(&addresses, async |mesh| match self.perform(mesh, &addresses, console.json).await {
+        let registry = console.registry;
+        mesh::client(&registry, async |mesh| match self.perform(mesh, &registry.addresses, console.json).await {
             Err(error) if error.is::<Closed>() => Ok(ExitCode::SUCCESS),
             done => done,
         })

@@ -21,11 +21,13 @@ use crate::joined::Mesh;
 use crate::layers::{self, Inbound, Layers, Limit, Staged, Standard};
 use crate::logging::Logging;
 use crate::outbox::Outbox;
+use crate::policy::Policy;
 use crate::registration::{Registration, Sign};
 use crate::server::{self, Door, Ends, Services};
 use crate::shipping::{LOGSVC, Left, Shipper, Shipping};
 use crate::spans::{Exporter, Pages};
 use crate::task;
+use crate::tls::{Certificates, Name};
 use crate::vegas::Limits;
 
 mod life;
@@ -44,6 +46,8 @@ pub struct App {
     about: About,
     outbox: Arc<Outbox>,
     spans: Option<Exporter>,
+    certificates: Option<Certificates>,
+    policy: Option<Policy>,
     steps: Vec<StopStep>,
     /// What is being started, for the words of a start that fails or hangs.
     starting: Option<&'static str>,
@@ -78,6 +82,8 @@ impl App {
             about,
             outbox,
             spans: None,
+            certificates: None,
+            policy: None,
             steps: Vec::new(),
             starting: None,
             last_step: Instant::now(),
@@ -90,8 +96,11 @@ impl App {
     /// Never waits: the registry and the log service may come later, or come back.
     pub fn join(&mut self, registry: &[String]) -> Mesh {
         let addresses = registry.to_vec();
-        let join =
-            move |identity| Mesh::new(Origin::of(identity), &addresses).channel(LOGSVC, proto::logs::DESCRIPTORS);
+        let certificates = self.certificates.clone();
+        let join = move |identity| {
+            let origin = Origin { certificates, ..Origin::of(identity) };
+            Mesh::new(origin, &addresses).channel(LOGSVC, proto::logs::DESCRIPTORS)
+        };
         let shipping = Shipping {
             identity: self.identity().clone(),
             join: Box::new(join),
@@ -115,6 +124,7 @@ impl App {
             zone: self.config.zone.clone(),
             stats: self.about.stats.clone(),
             spans: self.spans.clone(),
+            certificates: self.certificates.clone(),
             ..Origin::of(self.identity().clone())
         };
         let mesh = Mesh::new(origin, registry).noted_in(self.about.graph.clone());
@@ -196,28 +206,31 @@ impl App {
             stats: self.about.stats.clone(),
             spans: self.spans.clone(),
             rate: self.config.rate_limit,
+            policy: self.policy.clone(),
             believed: self.config.actor_from.as_slice().into(),
         }
     }
 
-    /// Opens a door for gRPC: binds the address. Off loopback it asks for `--insecure`.
+    /// Opens a door for gRPC: binds the address. Off loopback it asks for certificates, or for `--insecure`.
     pub async fn listen(&mut self, address: SocketAddr) -> anyhow::Result<Door> {
-        let exposed = self.check_exposure(address);
+        let exposed = if self.certificates.is_some() { Ok(()) } else { self.check_exposure(address) };
+        let certificates = self.certificates.clone();
         self.start("door", async {
             exposed?;
-            Door::open(address).await
+            Door::open(address, certificates).await
         })
         .await
     }
 
-    /// Refuses an address that other machines reach, unless `--insecure` says that it is meant.
+    /// Refuses plain text at an address that other machines reach, unless `--insecure` says that it is meant.
     pub fn check_exposure(&self, address: SocketAddr) -> anyhow::Result<()> {
         if address.ip().is_loopback() {
             return Ok(());
         }
         anyhow::ensure!(
             self.config.insecure,
-            "{address} can be reached by other machines and nothing would be encrypted; give --insecure if that is meant"
+            "{address} can be reached by other machines and nothing would be encrypted; \
+             give TLS certificate files, or --insecure if something else ends TLS"
         );
         tracing::warn!("{address} is served without encryption: whoever reaches it can read and change everything");
         Ok(())
@@ -278,6 +291,23 @@ impl App {
     /// Who this process is.
     pub fn identity(&self) -> &Identity {
         &self.about.identity
+    }
+
+    /// Takes certificates and policy from their files, and follows them from now on.
+    fn take_certificates(&mut self) -> anyhow::Result<()> {
+        self.certificates = Certificates::start(&self.config.registry.tls)?;
+        let (service, own) = (self.identity().service(), self.certificates.as_ref().map(Certificates::name));
+        if let Some(own) = own.filter(|own| !matches!(own, Name::Service(name) if name == service)) {
+            anyhow::bail!("the certificate is for {own}, and this is {service}");
+        }
+        if let Some(file) = self.config.policy.clone() {
+            anyhow::ensure!(
+                self.certificates.is_some(),
+                "a policy needs certificates, or nobody could prove who calls; give --tls-cert, --tls-key and --tls-ca"
+            );
+            self.policy = Some(Policy::start(file)?);
+        }
+        Ok(())
     }
 
     /// Exports traces from now on, if there is somewhere to export them to.

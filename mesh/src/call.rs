@@ -108,7 +108,7 @@ impl Call {
     }
 
     /// The same for work that does not wait.
-    pub(crate) fn sync_scope<R>(&self, work: impl FnOnce() -> R) -> R {
+    pub fn sync_scope<R>(&self, work: impl FnOnce() -> R) -> R {
         CURRENT.sync_scope(self.clone(), work)
     }
 
@@ -121,6 +121,16 @@ impl Call {
     /// The same request, without a deadline: for an answer that goes on for as long as somebody reads it.
     #[must_use]
     pub fn endless(&self) -> Self {
+        self.until(None)
+    }
+
+    /// The same request with another deadline, counted from when it came.
+    #[must_use]
+    pub fn bounded(&self, limit: Duration) -> Self {
+        self.until(Some(self.0.arrived + limit))
+    }
+
+    fn until(&self, deadline: Option<Instant>) -> Self {
         let call = Self(Arc::new(Parts {
             request_id: self.0.request_id.clone(),
             trace: self.trace().clone(),
@@ -131,7 +141,7 @@ impl Call {
             permit: OnceLock::new(),
             values: Values::default(),
         }));
-        call.set_deadline(None);
+        call.set_deadline(deadline);
         call
     }
 
@@ -238,6 +248,11 @@ impl Call {
 /// Who sent these headers, as it says itself.
 pub(crate) fn read_caller(headers: &HeaderMap) -> Caller {
     Caller::read(headers.get(&CALLER).and_then(|value| value.to_str().ok()))
+}
+
+/// Whether these headers say who sent them.
+pub(crate) fn names_caller(headers: &HeaderMap) -> bool {
+    headers.contains_key(&CALLER)
 }
 
 /// For whom these headers were sent, as their sender says.

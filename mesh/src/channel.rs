@@ -35,7 +35,8 @@ mod words;
 
 use crate::channel::balancer::{Balancer, Policy};
 use crate::channel::budget::Budget;
-use crate::channel::dial::Dial;
+pub(crate) use crate::channel::dial::Dial;
+pub use crate::channel::dial::Io;
 use crate::channel::endpoint::{Endpoint, Standing};
 use crate::channel::endpoints::Keeper;
 pub(crate) use crate::channel::words::Source;
@@ -45,6 +46,7 @@ use crate::picture::{Picture, Viewer};
 use crate::spans::Exporter;
 use crate::stats::{Made, Stats};
 use crate::task::Tasks;
+use crate::tls::{Certificates, Peer};
 
 /// A balanced connection to all instances of one service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,18 +60,29 @@ pub(crate) struct Origin {
     pub(crate) zone: String,
     pub(crate) stats: Arc<Stats>,
     pub(crate) spans: Option<Exporter>,
+    /// What connections are encrypted with; nothing for plain text.
+    pub(crate) certificates: Option<Certificates>,
 }
 
 impl Origin {
     /// A process that nobody asks how its calls fare.
     pub(crate) fn of(identity: Identity) -> Self {
-        Self { identity, zone: String::new(), stats: Arc::default(), spans: None }
+        Self { identity, zone: String::new(), stats: Arc::default(), spans: None, certificates: None }
+    }
+
+    /// How this process calls itself: by its certificate, where it has one.
+    fn caller(&self) -> String {
+        match &self.certificates {
+            Some(certificates) => certificates.name().caller(self.identity.instance()),
+            None => self.identity.to_string(),
+        }
     }
 }
 
 /// A service as it is called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
+    /// In errors and metrics.
     pub(crate) service: &'a str,
     /// Say which methods may be repeated, and which stream.
     pub(crate) descriptors: &'a [u8],
@@ -99,8 +112,8 @@ impl Channel {
         source: Source,
         (viewer, painting): (Viewer, impl Future<Output = ()> + Send + 'static),
     ) -> Self {
-        let keeper =
-            Keeper { balancer: Arc::new(Balancer::new(Policy::Cheaper)), dial: Dial::tcp(), zone: origin.zone.clone() };
+        let dial = Dial::to(Peer::Service(target.service.to_owned()), origin.certificates.clone());
+        let keeper = Keeper { balancer: Arc::new(Balancer::new(Policy::Cheaper)), dial, zone: origin.zone.clone() };
         Self::kept_by(keeper, (target, origin, source), (viewer, painting))
     }
 
@@ -116,10 +129,11 @@ impl Channel {
     }
 
     /// A channel to one of these addresses, HOST:PORT each: the first that is open, and always
-    /// that one while it is.
-    pub(crate) fn sticky(target: Target<'_>, origin: &Origin, addresses: &[String]) -> Self {
+    /// that one while it is. Where there are certificates, who answers has to be `peer`.
+    pub(crate) fn sticky(target: Target<'_>, origin: &Origin, (peer, addresses): (Peer, &[String])) -> Self {
         let balancer = Arc::new(Balancer::new(Policy::sticky(addresses)));
-        let keeper = Keeper { balancer, dial: Dial::tcp(), zone: origin.zone.clone() };
+        let dial = Dial::to(peer, origin.certificates.clone());
+        let keeper = Keeper { balancer, dial, zone: origin.zone.clone() };
         let tasks = Tasks::new();
         for address in addresses {
             keep_address(&tasks, &keeper, address.clone());
@@ -139,7 +153,7 @@ impl Channel {
         let made = origin.stats.made(target.service);
         let told = Arc::downgrade(&balancer);
         made.told_by(Box::new(move || told.upgrade().map(|balancer| balancer.peers())));
-        let caller = HeaderValue::from_str(&origin.identity.to_string());
+        let caller = HeaderValue::from_str(&origin.caller());
         Self(Arc::new(Shared {
             service: target.service.to_owned(),
             caller: caller.unwrap_or(HeaderValue::from_static("unknown")),
@@ -158,6 +172,11 @@ impl Channel {
     /// Where an instance is that is connected, of several the one with the least address; none when nobody is.
     pub fn address(&self) -> Option<String> {
         self.0.balancer.address()
+    }
+
+    /// Whether its connections are encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.0.keeper.dial.is_secure()
     }
 
     /// Makes calls go to `address` from now on, once a connection to it is open; waits for `most`.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::config::RegistryAddress;
 use crate::joined::Mesh;
 use crate::logging;
 
@@ -9,7 +10,7 @@ use crate::logging;
 ///
 /// An error is printed as a sentence and becomes exit code 1.
 #[expect(clippy::print_stderr, reason = "this is how a command line tool says why it failed")]
-pub fn client<W>(registry: &[String], work: W) -> ExitCode
+pub fn client<W>(registry: &RegistryAddress, work: W) -> ExitCode
 where
     W: AsyncFnOnce(Mesh) -> anyhow::Result<ExitCode>,
 {
@@ -21,7 +22,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let done = runtime.block_on(async { work(Mesh::client(registry)).await });
+    let done = runtime.block_on(async { work(Mesh::client_of(registry)?).await });
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE

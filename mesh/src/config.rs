@@ -39,7 +39,11 @@ pub struct Config {
     #[arg(long, env = "RUNDOO_ZONE", default_value = "", value_name = "NAME")]
     pub zone: String,
 
-    /// Serve without encryption on addresses that other machines reach
+    /// Who may call what, in a file of rules; whoever has a certificate may call everything when it is left out
+    #[arg(long, env = "RUNDOO_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// Serve without encryption on addresses that other machines reach: something else encrypts
     #[arg(long, env = "RUNDOO_INSECURE")]
     pub insecure: bool,
 
@@ -105,6 +109,49 @@ pub struct RegistryAddress {
         value_name = "HOST:PORT"
     )]
     pub addresses: Vec<String>,
+
+    /// What a connection to it, and to everybody else, is encrypted with.
+    #[command(flatten)]
+    pub tls: TlsFiles,
+}
+
+impl RegistryAddress {
+    /// The registry at these addresses, without encryption.
+    pub fn plain(addresses: Vec<String>) -> Self {
+        Self { addresses, tls: TlsFiles::default() }
+    }
+}
+
+/// The files of mutual TLS: all three, or none for plain text.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TlsFiles {
+    /// Our certificate, PEM, which names us; with it every connection between processes takes mutual TLS
+    #[arg(long, env = "RUNDOO_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of our certificate, PEM
+    #[arg(long, env = "RUNDOO_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// The authorities whose certificates we believe, PEM
+    #[arg(long, env = "RUNDOO_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// Certificate, key and authorities; nothing when none of them is given.
+    pub(crate) fn all(&self) -> anyhow::Result<Option<[PathBuf; 3]>> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_ca) {
+            (None, None, None) => Ok(None),
+            (Some(cert), Some(key), Some(ca)) => Ok(Some([cert.clone(), key.clone(), ca.clone()])),
+            (cert, key, ca) => {
+                let given = [("--tls-cert", cert), ("--tls-key", key), ("--tls-ca", ca)];
+                let missing = given.into_iter().filter(|(_, file)| file.is_none()).map(|(flag, _)| flag);
+                let missing = missing.collect::<Vec<_>>().join(" and ");
+                anyhow::bail!("--tls-cert, --tls-key and --tls-ca belong together, and there is no {missing}")
+            }
+        }
+    }
 }
 
 /// Reads a time of at least a second, in seconds.

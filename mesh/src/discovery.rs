@@ -42,6 +42,14 @@ pub(crate) async fn follow(registry: Channel, service: String, painter: Painter)
         let before = position.mark.clone();
         let broken = watch_once(&registry, &service, &painter, &mut position).await;
         tracing::debug!("watch of {service} ended: {}", broken.message());
+        let trouble = registry.trouble().or_else(|| Some(broken.message().to_owned()));
+        painter.picture.send_if_modified(|picture| {
+            let is_news = picture.heard.is_none() && picture.trouble != trouble;
+            if is_news {
+                picture.trouble = trouble;
+            }
+            is_news
+        });
         if position.mark != before {
             backoff.reset();
         }

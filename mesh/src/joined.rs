@@ -1,13 +1,16 @@
 //! The mesh, as a process that joined it sees it: channels to others by name.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::channel::{Channel, Origin, Source, Target};
+use crate::channel::{Channel, Dial, Io, Origin, Source, Target};
+use crate::config::RegistryAddress;
 use crate::discovery;
 use crate::graph::Graph;
 use crate::identity::Identity;
 use crate::picture::{self, REGISTRY};
+use crate::tls::{Certificates, Peer};
 
 /// Finds services by their names.
 #[derive(Debug, Clone)]
@@ -21,13 +24,20 @@ impl Mesh {
     /// Joins through the registry at these addresses, HOST:PORT each. Never waits for it.
     pub(crate) fn new(origin: Origin, registry: &[String]) -> Self {
         let target = Target { service: REGISTRY, descriptors: proto::registry::DESCRIPTORS };
-        let registry = Channel::sticky(target, &origin, registry);
+        let registry = Channel::sticky(target, &origin, (Peer::Service(REGISTRY.to_owned()), registry));
         Self { origin, registry, graph: None }
     }
 
-    /// Joins as a client that neither serves nor registers: a tool, or a test.
+    /// Joins in plain text as a client that neither serves nor registers: a tool, or a test.
     pub fn client(registry: &[String]) -> Self {
         Self::new(Origin::of(Identity::new("client", env!("CARGO_PKG_VERSION"))), registry)
+    }
+
+    /// The same by mutual TLS, where its files are given. Fails in words when they are of no use.
+    pub fn client_of(registry: &RegistryAddress) -> anyhow::Result<Self> {
+        let certificates = Certificates::start(&registry.tls)?;
+        let identity = Identity::new("client", env!("CARGO_PKG_VERSION"));
+        Ok(Self::new(Origin { certificates, ..Origin::of(identity) }, &registry.addresses))
     }
 
     /// The same, noting in `graph` what is needed: the registry to begin with.
@@ -44,6 +54,11 @@ impl Mesh {
         if let Some(graph) = &self.graph {
             graph.needs(service);
         }
+        self.discovered(service, descriptors)
+    }
+
+    /// The same to a service that this process does not need, but has heard of.
+    pub fn discovered(&self, service: &str, descriptors: &[u8]) -> Channel {
         let (painter, viewer) = picture::canvas();
         let painting = discovery::follow(self.registry.clone(), service.to_owned(), painter);
         Channel::following(Target { service, descriptors }, &self.origin, Source::Registry, (viewer, painting))
@@ -52,7 +67,17 @@ impl Mesh {
     /// A channel to one process of the mesh, wherever it is: for what is asked of each.
     pub fn instance(&self, address: SocketAddr) -> Channel {
         let target = Target { service: "instance", descriptors: proto::mesh::DESCRIPTORS };
-        Channel::sticky(target, &self.origin, &[address.to_string()])
+        Channel::sticky(target, &self.origin, (Peer::Any, &[address.to_string()]))
+    }
+
+    /// Opens a connection to any process of the mesh, as channels do: for who speaks gRPC without one.
+    pub async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Io>> {
+        Dial::to(Peer::Any, self.origin.certificates.clone()).open(&address.to_string()).await
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.origin.certificates.is_some()
     }
 
     /// A channel to the registry itself.

@@ -16,6 +16,7 @@ mod limit;
 mod list;
 mod metrics;
 mod panics;
+mod policy;
 mod provide;
 mod rate;
 mod refusals;
@@ -31,8 +32,10 @@ pub use provide::{Provided, provide};
 pub use stage::{Escort, Head, Inner, Stage, Staged};
 
 use crate::call::{Call, Caller, Deadline, Permit, Trace};
+use crate::policy::Policy;
 use crate::spans::Exporter;
 use crate::stats::Stats;
+use crate::tls::Complaints;
 use crate::vegas::Limits;
 
 /// A stack that can stand in front of a process's services.
@@ -46,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) spans: Option<Exporter>,
     /// Calls a second that one caller may make; nothing for as many as it likes.
     pub(crate) rate: Option<std::num::NonZeroU32>,
+    /// Who may call what; nothing when whoever comes may call everything.
+    pub(crate) policy: Option<Policy>,
     /// The services that are believed when they say for whom they call.
     pub(crate) believed: Arc<[String]>,
 }
@@ -64,8 +69,11 @@ pub type Standard = Inside<
                     Inside<
                         Staged<deadline::Enforced>,
                         Inside<
-                            Staged<metrics::Metrics>,
-                            Inside<Staged<caller::Named>, Inside<Staged<trace::Traced>, Nothing>>,
+                            Staged<policy::Permits>,
+                            Inside<
+                                Staged<metrics::Metrics>,
+                                Inside<Staged<caller::Named>, Inside<Staged<trace::Traced>, Nothing>>,
+                            >,
                         >,
                     >,
                 >,
@@ -84,6 +92,8 @@ pub(crate) fn inbound(shared: &Shared) -> Layers<Standard> {
         .layer(Staged::new(caller::Named { believed: shared.believed.clone() }))
         // Counts and times the call to the end of its answer; outside of all that may refuse it, so that refusals count.
         .layer(Staged::new(metrics::Metrics { stats: stats.clone(), spans: shared.spans.clone() }))
+        // Refuses who claims to be another than its certificate says, and who may not call this: before anything is begun.
+        .layer(Staged::new(policy::Permits { policy: shared.policy.clone(), complaints: Complaints::default() }))
         // Provides the deadline, and ends work that nobody waits for any more.
         .layer(Staged::new(deadline::Enforced))
         // Makes it the current call of the task, so that log records and outbound calls belong to it.

@@ -103,4 +103,36 @@ mod tests {
         assert_eq!(size(i32::MAX, 50, 1000), Ok(1000));
         assert_eq!(size(-1, 50, 1000), Err(NegativeSize));
     }
+
+    mod fuzz {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        proptest! {
+            #[test]
+            fn no_text_is_a_token_but_one_of_ours(text in "[A-Za-z0-9_-]{0,120}|\\PC{0,60}") {
+                prop_assert_eq!(decode(&text, "List", &["paint"]), Err(InvalidToken));
+            }
+
+            #[test]
+            fn a_token_gives_its_key_back_and_a_changed_one_does_not(
+                key in proptest::collection::vec("\\PC{0,20}", 0..5),
+                at in any::<proptest::sample::Index>(),
+                letter in "[A-Za-z0-9_-]",
+            ) {
+                let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+                let token = encode("List", &["paint"], &parts);
+                prop_assert_eq!(decode(&token, "List", &["paint"]), Ok(key.clone()));
+
+                let mut changed = token.clone();
+                let at = at.index(changed.len());
+                changed.replace_range(at..=at, &letter);
+                // The last letter may have bits that stand for nothing; such a token is none.
+                if changed != token {
+                    prop_assert!(decode(&changed, "List", &["paint"]).is_err());
+                }
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Picture {
     pub(crate) instances: BTreeMap<String, Seen>,
     /// When the registry was last heard; never, when it was not reached yet.
     pub(crate) heard: Option<Instant>,
+    /// Why it was not reached yet.
+    pub(crate) trouble: Option<String>,
     /// What it shows.
     pub(crate) mark: Mark,
 }

@@ -14,7 +14,9 @@ use crate::about::{About, AboutService};
 use crate::layers::{Has, Inbound, Inner, Key, Layers};
 use crate::methods::Methods;
 use crate::router::Routes;
+use crate::tls::Certificates;
 
+mod begun;
 mod connections;
 mod preface;
 
@@ -25,14 +27,16 @@ pub(crate) use connections::{Ends, serve};
 pub struct Door {
     listener: TcpListener,
     address: SocketAddr,
+    /// None when it speaks plain text.
+    certificates: Option<Certificates>,
 }
 
 impl Door {
     /// Binds `address`; port 0 takes any free one.
-    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn open(address: SocketAddr, certificates: Option<Certificates>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("could not listen on {address}"))?;
         let address = listener.local_addr().context("could not read the bound address")?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, certificates })
     }
 
     /// Where it really is.

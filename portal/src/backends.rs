@@ -77,7 +77,7 @@ impl Backends {
 
     /// How grpcurl asks the same; nothing while nobody is there to be asked.
     pub(crate) fn command(&self, backend: Backend, method: Method, request: &impl Message) -> Option<Command> {
-        let address = self.channel(backend).address()?;
-        Some(Command::new(&address, method, request))
+        let channel = self.channel(backend);
+        Some(Command::new(&channel.address()?, method, request).by(channel))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Plain data; `wire` builds the parts from it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use crate::door;
 
@@ -26,9 +26,17 @@ pub struct Arguments {
 // The mesh's own settings are a `Config` too, and clap names groups after their types.
 #[group(skip)]
 pub struct Config {
-    /// Where browsers find the portal. Off loopback only with --insecure, and with an administrator.
+    /// Where browsers find the portal. Off loopback only with an administrator, and with a certificate or --insecure.
     #[arg(long, env = "PORTAL_HTTP_LISTEN", default_value = "127.0.0.1:5050", value_name = "IP:PORT")]
     pub http_listen: SocketAddr,
+
+    /// The certificate that browsers see, PEM: with it pages are served by HTTPS only.
+    #[arg(long, env = "PORTAL_HTTP_TLS_CERT", value_name = "FILE")]
+    pub http_tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate that browsers see, PEM.
+    #[arg(long, env = "PORTAL_HTTP_TLS_KEY", value_name = "FILE")]
+    pub http_tls_key: Option<PathBuf>,
 
     /// Where the portal answers gRPC: health, reflection and the mesh service. Port 0 takes a free one.
     #[arg(long, env = "PORTAL_LISTEN", default_value = "127.0.0.1:5054", value_name = "IP:PORT")]

@@ -5,6 +5,13 @@ use std::sync::LazyLock;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
+/// Services and the contracts that they were built with, by their names in the mesh.
+pub(crate) const BUILT_IN: [(&str, &[u8]); 3] = [
+    ("logsvc", proto::logs::DESCRIPTORS),
+    ("productsvc", proto::products::DESCRIPTORS),
+    ("registry", proto::registry::DESCRIPTORS),
+];
+
 /// The contracts of all that the portal asks.
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let mut pool = DescriptorPool::new();
@@ -21,6 +28,12 @@ pub(crate) fn request(method: &str) -> Option<MessageDescriptor> {
     let (service, name) = method.split_once('/')?;
     let service = POOL.get_service_by_name(service)?;
     service.methods().find(|method| method.name() == name).map(|method| method.input())
+}
+
+/// All services of all contracts.
+#[cfg(test)]
+pub(crate) fn services() -> impl Iterator<Item = prost_reflect::ServiceDescriptor> {
+    POOL.services()
 }
 
 /// A message by its full name.

@@ -107,4 +107,29 @@ mod tests {
         let (_, value) = Cookie::Zone.set("UTC; Domain=evil\r\n", Some(60));
         assert_eq!(value, "zone=UTCDomainevil; Path=/; HttpOnly; SameSite=Lax; Max-Age=60");
     }
+
+    mod fuzz {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        proptest! {
+            #[test]
+            fn no_header_breaks_the_reader(texts in proptest::collection::vec("[ -~]{0,60}|(zone=|;| |UTC|seen=4)*", 0..4)) {
+                let values = texts.iter().filter_map(|text| HeaderValue::from_str(text).ok());
+                let headers: HeaderMap = values.map(|value| (header::COOKIE, value)).collect();
+                if let Some(value) = Cookie::Zone.read(&headers) {
+                    prop_assert!(value.len() <= 64 && value.bytes().all(is_plain));
+                }
+            }
+
+            #[test]
+            fn what_is_set_is_read(value in "[A-Za-z0-9_+./-]{0,64}") {
+                let (_, cookie) = Cookie::Zone.set(&value, None);
+                let pair = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+                let headers: HeaderMap = [(header::COOKIE, HeaderValue::try_from(pair).unwrap())].into_iter().collect();
+                prop_assert_eq!(Cookie::Zone.read(&headers), Some(value.as_str()));
+            }
+        }
+    }
 }

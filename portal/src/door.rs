@@ -73,8 +73,10 @@ impl Door {
     ///
     /// Where other machines reach them, or when it is asked for, somebody must be able to log in; and
     /// off this machine nobody may read along, unless `--insecure` says that something else sees to it.
-    pub(crate) async fn open(app: &App, config: &Config) -> anyhow::Result<Door> {
-        app.check_exposure(config.http_listen)?;
+    pub(crate) async fn open(app: &App, config: &Config, is_encrypted: bool) -> anyhow::Result<Door> {
+        if !is_encrypted {
+            app.check_exposure(config.http_listen)?;
+        }
         let (settings, is_local) = (&config.door, config.http_listen.ip().is_loopback());
         let mut parts = Parts {
             accounts: None,

@@ -110,6 +110,8 @@ pub(crate) enum Failure {
     NotAForm,
     #[error("a body that is not a form with a file")]
     NoParcel,
+    #[error("a body that is compressed")]
+    Encoded,
     #[error("a body over the limit")]
     TooLarge,
     #[error("a body that took too long")]
@@ -169,7 +171,7 @@ impl Failure {
             | Failure::NoSuchImport => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BadRequest(_) | Failure::StaleLink => StatusCode::BAD_REQUEST,
-            Failure::NotAForm | Failure::NoParcel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Failure::NotAForm | Failure::NoParcel | Failure::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Failure::Foreign | Failure::ForeignName => StatusCode::FORBIDDEN,
@@ -194,7 +196,7 @@ impl Failure {
             Failure::MethodNotAllowed => "This page cannot do that".into(),
             Failure::BadRequest(_) => "The portal does not understand this request".into(),
             Failure::StaleLink => "This link into the list is not valid any more".into(),
-            Failure::NotAForm | Failure::NoParcel => "The portal takes forms only".into(),
+            Failure::NotAForm | Failure::NoParcel | Failure::Encoded => "The portal takes forms only".into(),
             Failure::TooLarge => "That is more than a form may hold".into(),
             Failure::TooSlow => "The form took too long to arrive".into(),
             Failure::Foreign => "This form was sent by another site".into(),
@@ -231,8 +233,7 @@ impl Failure {
                 "Lists change, and some begin anew when a service does. Go back to the first page.".into()
             }
             Failure::NoSuchImport => "It never was, or the address is mistyped. The list of imports has all.".into(),
-            Failure::NoParcel => "Send the file as multipart/form-data, as the form under Import does.".into(),
-            Failure::NotAForm => "Send it as application/x-www-form-urlencoded.".into(),
+            Failure::NoParcel | Failure::NotAForm | Failure::Encoded => self.how_to_send().to_owned(),
             Failure::TooLarge => {
                 "A form of the portal holds 64 KiB at most. Go back and shorten what you typed.".into()
             }
@@ -255,6 +256,15 @@ impl Failure {
         match self {
             Failure::Denied(denial @ (Denial::TooMany { .. } | Denial::Busy)) => Some(denial),
             _ => None,
+        }
+    }
+
+    /// How a body is to be sent that was not understood.
+    fn how_to_send(&self) -> &'static str {
+        match self {
+            Failure::NoParcel => "Send the file as multipart/form-data, as the form under Import does.",
+            Failure::Encoded => "Send it as it is, without Content-Encoding: nothing is unpacked here.",
+            _ => "Send it as application/x-www-form-urlencoded.",
         }
     }
 

@@ -2,10 +2,17 @@
 
 use std::fmt::Write as _;
 
+use mesh::Channel;
 use prost::Message;
 use prost_reflect::SerializeOptions;
 
 use crate::contract;
+
+/// How grpcurl is told to encrypt nothing.
+const PLAIN: &str = " -plaintext";
+
+/// How it is given a certificate: by the settings of all our tools.
+const ENCRYPTED: &str = " -cacert \"$RUNDOO_TLS_CA\" -cert \"$RUNDOO_TLS_CERT\" -key \"$RUNDOO_TLS_KEY\"";
 
 /// A method of some service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,11 +32,17 @@ pub(crate) struct Command {
 }
 
 impl Command {
+    /// The same for whoever is reached as by this channel: encrypted where that is.
+    pub(crate) fn by(self, channel: &Channel) -> Command {
+        let line = if channel.is_secure() { self.line.replacen(PLAIN, ENCRYPTED, 1) } else { self.line };
+        Command { line }
+    }
+
     /// The command that sends `request` to who answers at `address`.
     pub(crate) fn new(address: &str, method: Method, request: &impl Message) -> Command {
         let json = json(method, request);
         let data = if json == "{}" { String::new() } else { format!(" -d {}", quoted(&json)) };
-        Command { line: format!("grpcurl -plaintext{data} {address} {}", method.0) }
+        Command { line: format!("grpcurl{PLAIN}{data} {address} {}", method.0) }
     }
 }
 
@@ -45,7 +58,7 @@ fn json(method: Method, request: &impl Message) -> String {
 }
 
 /// Quotes a text for a POSIX shell; control characters too, so that pasting runs nothing early.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("'");
     for letter in text.chars() {
         match letter {

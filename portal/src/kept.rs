@@ -15,6 +15,7 @@ use crate::{
     changes::{Changes, Mark},
     cookie::Cookie,
     door::Visitor,
+    list::Wanted,
 };
 
 /// Keep it, and ask before it is shown again.
@@ -76,12 +77,17 @@ fn tag(mark: Mark, request: &Request) -> Option<HeaderValue> {
         return None;
     }
     let zone = Cookie::Zone.read(request.headers()).unwrap_or_default();
+    let form = match Wanted::of(request.uri().path(), request.headers()) {
+        Wanted::Page => "",
+        Wanted::Json => "-json",
+        Wanted::Csv => "-csv",
+    };
     let Mark { process, stream, sequence } = mark;
     // The page says who is logged in, and offers what the role allows.
     let visitor = request.extensions().get::<Visitor>();
     let named = visitor.and_then(|visitor| Some(format!("-{}-{}", visitor.name()?, visitor.role())));
     let name = named.unwrap_or_default();
-    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}{name}\"")).ok()
+    HeaderValue::try_from(format!("W/\"{process:08x}-{stream}-{sequence}-{zone}{name}{form}\"")).ok()
 }
 
 /// Whether the browser made a change that has not come here.

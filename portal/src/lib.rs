@@ -32,6 +32,8 @@ mod grpcurl;
 mod query;
 mod time;
 
+mod list;
+
 mod difference;
 mod form;
 mod hit;
@@ -63,14 +65,23 @@ mod speakers;
 mod exposition;
 mod metrics;
 
+mod gateway;
+
 mod pages;
 
-use mesh::{App, Services, Sign};
+use mesh::{App, Services, Sign, tls::PublicCertificate};
 
 pub use crate::config::{Arguments, Config};
 pub use crate::door::commands::Command;
 use crate::{
-    backends::Backends, changes::Changes, door::Door, edge::Edge, error::Backend, host::Names, pages::Site,
+    backends::Backends,
+    changes::Changes,
+    door::Door,
+    edge::Edge,
+    error::Backend,
+    gateway::{Follower, Gateway},
+    host::Names,
+    pages::Site,
     traffic::Traffic,
 };
 
@@ -79,20 +90,23 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
     let backends = Backends::of(&mesh);
-    let people = Door::open(app, &config).await?;
+    let certificate = PublicCertificate::start(config.http_tls_cert.as_ref(), config.http_tls_key.as_ref())?;
+    let people = Door::open(app, &config, certificate.is_some()).await?;
     app.on_stop("accounts", people.clone().close());
-    let edge = Edge::bind(config.http_listen).await?;
+    let edge = Edge::bind(config.http_listen, certificate).await?;
 
     // What we are.
     let changes = Changes::unknown();
     let followed = backends.channel(Backend::Catalogue).clone();
     let traffic = Traffic::unseen();
     let (seen, asked) = (traffic.clone(), backends.clone());
+    let gateway = Gateway::new(&mesh);
+    let follower = Follower { mesh: mesh.clone(), backends: backends.clone(), contracts: gateway.contracts.clone() };
     let site = {
         // Who logs in does so by whatever name the portal has; a cookie goes to no other.
         let names = if people.is_guarded() { Names::Any } else { Names::of(config.http_listen) };
         let (changes, traces) = (changes.clone(), app.pages());
-        move |stop| pages::site(Site { backends, changes, traffic, door: people, stop }, names, traces)
+        move |stop| pages::site(Site { backends, changes, traffic, gateway, door: people, stop }, names, traces)
     };
 
     // What we offer: the face that every process has, and nothing of our own beside it.
@@ -101,11 +115,12 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // Open the doors, then put up the sign.
     let door = app.listen(config.listen).await?;
     let sign = Sign::at(door.address())
-        .link("http", edge.link(config.mesh.advertise.map(|address| address.ip())))
+        .link(edge.scheme(), edge.link(config.mesh.advertise.map(|address| address.ip())))
         .requires("productsvc");
     app.serve(door, services).await?;
     app.spawn("changes", |stop| changes.follow(followed, stop));
     app.spawn("traffic", |stop| seen.follow(asked, stop));
+    app.spawn("contracts", |stop| follower.follow(stop));
     // Pages that go on end with the edge, which waits for them: on its token, before that of the server.
     app.spawn("http edge", |stop| edge.serve(site(stop.clone()), stop));
     app.register(&mesh, sign)

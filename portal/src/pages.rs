@@ -7,6 +7,7 @@ pub(crate) mod assets;
 mod bulk;
 mod categories;
 mod delete;
+mod docs;
 mod edit;
 mod events;
 mod exports;
@@ -18,6 +19,7 @@ mod instance;
 mod logs;
 mod metrics;
 mod people;
+mod ready;
 mod rename;
 mod sample;
 mod search;
@@ -50,6 +52,7 @@ use crate::{
     csrf, door,
     door::Door,
     error::{Backend, Failure},
+    gateway::{self, Gateway},
     host,
     host::Names,
     kept::{self, Seen},
@@ -68,6 +71,7 @@ pub(crate) struct Site {
     pub(crate) backends: Backends,
     pub(crate) changes: Changes,
     pub(crate) traffic: Traffic,
+    pub(crate) gateway: Gateway,
     pub(crate) door: Door,
     /// Ends the pages that go on.
     pub(crate) stop: CancellationToken,
@@ -100,8 +104,14 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/logs/requests/{id}", get(walk::request))
         .route("/logs/traces/{id}", get(walk::trace))
         .route("/events", get(events::show))
+        .merge(files())
+        .route("/docs", get(docs::show))
+        .route("/docs/problems", get(docs::problems::show))
+        .route("/docs/{service}", get(docs::contract::show))
+        .route("/openapi.json", get(docs::document))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get("ok"))
+        .route("/readyz", get(ready::show))
         // Who reaches it may read it: a door is not what this file is.
         .route("/robots.txt", get("User-agent: *\nAllow: /\n"))
         .route("/style.css", get(assets::style))
@@ -111,12 +121,15 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The first to see an answer stands last.
         .layer(from_fn(upload::read_whole))
+        // So does this, which has its own bounds.
+        .layer(from_fn_with_state((site.gateway.clone(), site.stop.clone()), gateway::serve))
         // Behind this layer, since a file may be larger than any form.
         .route(
             "/imports",
             get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
         )
         .layer(from_fn_with_state(door.clone(), door::admit))
+        .layer(from_fn(upload::refuse_encoded))
         .layer(from_fn(csrf::refuse_foreign))
         .layer(from_fn(move |request, next| host::refuse_foreign(names, request, next)))
         .layer(from_fn(move |request, next| {
@@ -136,6 +149,20 @@ fn of_the_catalogue(site: &Site) -> Router<Site> {
         .route("/categories", get(categories::show))
         .route("/trash", get(trash::show))
         .route_layer(from_fn_with_state(site.changes.clone(), kept::validate))
+}
+
+/// Lists as files; each page also answers programs that prefer JSON.
+fn files() -> Router<Site> {
+    Router::new()
+        .route("/products.csv", get(home::show))
+        .route("/search.csv", get(search::show))
+        .route("/categories.csv", get(categories::show))
+        .route("/trash.csv", get(trash::show))
+        .route("/products/{id}/history.csv", get(history::show))
+        .route("/imports.csv", get(imports::show))
+        .route("/services.csv", get(services::show))
+        .route("/events.csv", get(events::show))
+        .route("/logs.csv", get(logs::show))
 }
 
 /// What there is beside the form that takes a file.
@@ -220,11 +247,11 @@ mod tests {
     /// Asks the site while no other service is there.
     fn ask(request: Request<Body>) -> Answer {
         let mut answer = None;
-        let nobody = ["127.0.0.1:1".to_owned()];
+        let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         mesh::client(&nobody, async |mesh| {
             let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
-            let door = Door::unlocked();
-            let pages = Site { backends: Backends::of(&mesh), changes, traffic, door, stop };
+            let (gateway, door) = (Gateway::new(&mesh), Door::unlocked());
+            let pages = Site { backends: Backends::of(&mesh), changes, traffic, gateway, door, stop };
             let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;

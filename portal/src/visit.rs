@@ -24,6 +24,8 @@ use crate::{
     cookie::Cookie,
     door::{Client, Door, Visitor},
     error::Failure,
+    gateway::{self, Problem, problem::Told},
+    list::Wanted,
     pages,
     time::Zone,
 };
@@ -105,6 +107,7 @@ pub(crate) async fn receive(
     request.extensions_mut().insert(client);
     let mut visit = Visit::read(request.headers(), door.usual_visitor());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let wanted = if gateway::is_addressed(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
 
     call.clone()
         .scope(async {
@@ -112,13 +115,19 @@ pub(crate) async fn receive(
             let failure = response.extensions_mut().remove::<Failure>();
             visit.visitor = response.extensions_mut().remove::<Visitor>().or(visit.visitor);
             if let Some(failure) = &failure {
-                response = pages::failure::page(&visit, (&method, &logs), failure, response);
+                response = if wanted != Wanted::Page {
+                    Problem::of_failure(failure).into_response()
+                } else {
+                    pages::failure::page(&visit, (&method, &logs), failure, response)
+                };
             }
+            let told = response.extensions_mut().remove::<Told>();
             response.headers_mut().insert(REQUEST_ID, id);
             guard(&mut response, &client);
-            let has_failed = failure.is_some();
             let flood = failure.as_ref().and_then(Failure::flood).cloned();
-            let cause = failure.map_or_else(String::new, |failure| format!(": {failure}"));
+            let cause = failure.map(|failure| failure.to_string()).or(told.map(|Told(words)| words));
+            let has_failed = cause.is_some();
+            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
             if let Some(denial) = &flood {
@@ -156,5 +165,7 @@ fn guard(response: &mut Response, client: &Client) {
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // Pages, lists and problems are what a request says that it takes.
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

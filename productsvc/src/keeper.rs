@@ -27,7 +27,7 @@ impl Command {
             Self::Check(arguments) if arguments.repair => "stopped; what was counted anew stays so",
             _ => "stopped; nothing was changed",
         };
-        mesh::client(&[], async |_mesh| {
+        mesh::client(&mesh::RegistryAddress::plain(Vec::new()), async |_mesh| {
             tokio::select! {
                 code = self.perform() => code,
                 () = mesh::interrupted() => {

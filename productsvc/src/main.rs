@@ -11,15 +11,15 @@ fn main() -> ExitCode {
         Some(Command::Keep(command)) => command.run(),
         None => mesh::run("productsvc", arguments.config, productsvc::wire),
         Some(Command::Import(import)) => {
-            let registry = import.registry.addresses.clone();
+            let registry = import.registry.clone();
             mesh::client(&registry, async move |mesh| productsvc::importer::import(mesh, import).await)
         }
         Some(Command::Archive(archive)) => {
-            let registry = archive.registry.addresses.clone();
+            let registry = archive.registry.clone();
             mesh::client(&registry, async move |mesh| productsvc::archive::client::archive(mesh, archive).await)
         }
         Some(Command::Export(export)) => {
-            let registry = export.registry.addresses.clone();
+            let registry = export.registry.clone();
             mesh::client(&registry, async move |mesh| productsvc::exporter::export(mesh, export).await)
         }
     }

@@ -14,6 +14,7 @@ mod events;
 mod drain;
 mod watchers;
 mod relocation;
+mod ca;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use mesh::{Mesh, RegistryAddress};
 
+pub use crate::commands::ca::Ca;
 use crate::commands::client::Client;
 use crate::commands::screen::{Closed, Screen};
 use crate::commands::target::Target;
@@ -42,6 +44,9 @@ pub enum Command {
     Watchers(Watchers),
     /// Send every process to another registry node
     Move(Move),
+    /// Make a private authority for mutual TLS, and certificates of it
+    #[command(subcommand)]
+    Ca(Ca),
 }
 
 /// Whom to ask, and how to answer.
@@ -206,15 +211,19 @@ pub struct Move {
 impl Command {
     /// Does it. Whoever reads our output may leave, which is no failure.
     pub fn run(self) -> ExitCode {
-        let console = self.console().clone();
-        let addresses = console.registry.addresses;
-        mesh::client(&addresses, async |mesh| match self.perform(mesh, &addresses, console.json).await {
+        let console = match self.console() {
+            Ok(console) => console.clone(),
+            Err(authority) => return authority.run(),
+        };
+        let registry = console.registry;
+        mesh::client(&registry, async |mesh| match self.perform(mesh, &registry.addresses, console.json).await {
             Err(error) if error.is::<Closed>() => Ok(ExitCode::SUCCESS),
             done => done,
         })
     }
 
-    fn console(&self) -> &Console {
+    /// Whom to ask; or what asks nobody.
+    fn console(&self) -> Result<&Console, &Ca> {
         match self {
             Self::Ls(Ls { console, .. })
             | Self::Watch(Watch { console, .. })
@@ -222,7 +231,8 @@ impl Command {
             | Self::Drain(Drain { console, .. })
             | Self::Undrain(Undrain { console, .. })
             | Self::Watchers(Watchers { console, .. })
-            | Self::Move(Move { console, .. }) => console,
+            | Self::Move(Move { console, .. }) => Ok(console),
+            Self::Ca(authority) => Err(authority),
         }
     }
 
@@ -236,6 +246,7 @@ impl Command {
             Self::Undrain(wanted) => drain::undrain(&client, &screen, wanted).await,
             Self::Watchers(wanted) => watchers::run(&client, &screen, wanted).await,
             Self::Move(wanted) => relocation::run(&client, &screen, wanted).await,
+            Self::Ca(authority) => Ok(authority.run()),
         }
     }
 }

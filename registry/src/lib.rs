@@ -22,6 +22,7 @@ mod discover;
 mod service;
 mod error;
 pub mod commands;
+pub mod authority;
 #[doc(hidden)]
 pub mod speed;
 
@@ -45,7 +46,8 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let (asked, probes) = mpsc::unbounded_channel();
     let instances = Shared::new(config.rules(), asked);
     app.spawn("leases", |stop| instances.clone().sweep(stop));
-    app.spawn("prober", |stop| prober::run(instances.clone(), probes, stop));
+    let dialled = mesh.clone();
+    app.spawn("prober", |stop| prober::run((instances.clone(), dialled), probes, stop));
     app.spawn("publisher", |stop| instances.clone().publish(stop));
     app.spawn("events on the terminal", |stop| events::show(instances.clone(), stop));
     app.spawn("heartbeats on the terminal", |stop| instances.clone().show_heartbeats(stop));

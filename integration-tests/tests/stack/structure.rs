@@ -19,7 +19,7 @@ async fn the_graph_names_layers_with_what_they_provide_and_steps_with_their_time
 
     let names: Vec<&str> = graph.inbound.iter().map(|layer| layer.name.as_str()).collect();
     assert_eq!(names, graph.layers);
-    let wanted = ["trace", "caller", "metrics", "deadline", "call", "rate", "limit", "refusals", "panics"];
+    let wanted = ["trace", "caller", "metrics", "policy", "deadline", "call", "rate", "limit", "refusals", "panics"];
     assert_eq!(names, wanted);
     let provides = |name: &str| {
         let layer = graph.inbound.iter().find(|layer| layer.name == name);

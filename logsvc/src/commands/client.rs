@@ -78,9 +78,10 @@ impl Client {
     pub(super) fn explained(&self, status: &Status) -> anyhow::Error {
         let (registry, message) = (&self.registry, status.message());
         match message.strip_prefix(UNREACHED) {
-            Some(UNHEARD) => {
+            Some(why) if why.starts_with(UNHEARD) => {
                 return anyhow::anyhow!(
-                    "the log service cannot be found: the registry at {registry} cannot be reached"
+                    "the log service cannot be found: the registry at {registry} cannot be reached{}",
+                    why.trim_start_matches(UNHEARD)
                 );
             }
             Some(why) => return anyhow::anyhow!("the log service cannot be reached: {why}"),

@@ -111,6 +111,7 @@ impl App {
         W: AsyncFnOnce(&mut App, C) -> anyhow::Result<()>,
     {
         let wired = async {
+            self.take_certificates()?;
             self.export_spans()?;
             wire(self, config).await
         };

@@ -1,32 +1,45 @@
 //! Who calls.
 
-/// The process that calls, as it names itself: service/instance.
+/// The process that calls: service/instance, or operator/name for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller(String);
+pub struct Caller {
+    name: String,
+    proven: bool,
+}
 
 /// Who did not say.
 const UNKNOWN: &str = "unknown";
 
 impl Caller {
-    /// Reads a name; one that is empty, too long or unprintable is not known.
+    /// Reads the name that a caller gives itself; one that is empty, too long or unprintable is not known.
     pub fn read(name: Option<&str>) -> Self {
         let readable = |name: &&str| (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
-        Self(name.filter(readable).unwrap_or(UNKNOWN).to_owned())
+        Self { name: name.filter(readable).unwrap_or(UNKNOWN).to_owned(), proven: false }
+    }
+
+    /// A name that the certificate of the connection proves.
+    pub(crate) fn proven(name: String) -> Self {
+        Self { name, proven: true }
     }
 
     /// The calling service, such as `portal`.
     pub fn service(&self) -> &str {
-        self.0.split('/').next().unwrap_or(UNKNOWN)
+        self.name.split('/').next().unwrap_or(UNKNOWN)
     }
 
     /// The name as it came, such as `portal/1b2c3d4e`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// Whether a certificate proves it: the service's name, and all of an operator's. Otherwise it is what was said.
+    pub fn is_proven(&self) -> bool {
+        self.proven
     }
 }
 
 impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }

@@ -14,6 +14,7 @@ use tonic::body::Body;
 use crate::channel::dial::Dial;
 use crate::channel::endpoint::Endpoint;
 use crate::picture::Rank;
+use crate::tls;
 
 /// A PING proves the connection when nothing else does; without an answer it is cut.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -28,6 +29,7 @@ const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 pub(crate) struct Connection {
     endpoint: Arc<Endpoint>,
     authority: Authority,
+    scheme: Scheme,
     sender: http2::SendRequest<Body>,
     /// Cancelled when its instance left the picture.
     unlisted: CancellationToken,
@@ -42,8 +44,8 @@ pub(crate) enum SendError {
     Lost(hyper::Error),
 }
 
-/// Drives a connection; resolves when it is over.
-pub(crate) type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Drives a connection; resolves when it is over, with why when it broke.
+pub(crate) type Driver = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 impl Connection {
     /// Opens a connection.
@@ -59,11 +61,14 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await?;
         let driver = Box::pin(async move {
-            if let Err(error) = connection.await {
+            connection.await.map_err(|error| {
                 tracing::debug!("connection ended: {error}");
-            }
+                // Who refuses our certificate can say so only after we take the connection for open.
+                tls::in_words(&error).unwrap_or_else(|| error.to_string())
+            })
         });
-        Ok((Self { endpoint, authority, sender, unlisted: CancellationToken::new() }, driver))
+        let scheme = if dial.is_secure() { Scheme::HTTPS } else { Scheme::HTTP };
+        Ok((Self { endpoint, authority, scheme, sender, unlisted: CancellationToken::new() }, driver))
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -99,7 +104,7 @@ impl Connection {
 
     fn uri(&self, uri: &Uri) -> Uri {
         let mut parts = uri.clone().into_parts();
-        parts.scheme = Some(Scheme::HTTP);
+        parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         Uri::from_parts(parts).expect("scheme, authority and the path of a generated client make a URI")
     }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::backoff::Backoff;
 use crate::channel::balancer::Balancer;
 use crate::channel::connection::Connection;
@@ -12,6 +14,12 @@ use crate::channel::dial::Dial;
 use crate::channel::endpoint::{Endpoint, Standing};
 use crate::picture::{Picture, Rank, Viewer};
 use crate::task::{self, Tasks};
+
+/// A connection that lives for this long was one.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// Why a connection in plain text may break at once.
+const MAYBE_TLS: &str = "; if TLS is spoken there, give --tls-cert, --tls-key and --tls-ca";
 
 /// Who connects, and from where.
 #[derive(Debug, Clone)]
@@ -74,12 +82,20 @@ impl Keeper {
         loop {
             match Connection::open(endpoint.clone(), &self.dial).await {
                 Ok((connection, driver)) => {
-                    backoff.reset();
+                    let opened = Instant::now();
                     // The driver outlives this task: a call in flight ends, though its instance left.
                     let over = task::detach("connection", driver);
                     let listed = Listed::add(&self.balancer, Arc::new(connection));
-                    let _ended = over.await;
+                    let ended = over.await;
                     drop(listed);
+                    if let Ok(Err(why)) = ended {
+                        let hint = if self.dial.is_secure() || opened.elapsed() >= LASTING { "" } else { MAYBE_TLS };
+                        self.balancer.note(format!("{}: {why}{hint}", endpoint.address()));
+                    }
+                    // Who refuses our certificate takes each connection first: that is no success.
+                    if !self.dial.is_secure() || opened.elapsed() >= LASTING {
+                        backoff.reset();
+                    }
                 }
                 Err(error) => self.balancer.note(format!("{}: {error}", endpoint.address())),
             }

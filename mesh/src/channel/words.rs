@@ -40,7 +40,10 @@ impl Channel {
         let source = self.0.source;
         match (picture.heard, picture.instances.len() - drain) {
             (None, _) if source == Source::Fixed => format!("it cannot be reached{trouble}"),
-            (None, _) => format!("{} has not been reached yet", source.name()),
+            (None, _) => {
+                let trouble = picture.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+                format!("{} has not been reached yet{trouble}", source.name())
+            }
             (Some(heard), 0) => {
                 let draining = if drain > 0 { format!(" that takes calls ({drain} draining)") } else { String::new() };
                 format!("{} listed none{draining}, {:.1} s ago", source.name(), heard.elapsed().as_secs_f64())
@@ -51,6 +54,11 @@ impl Channel {
                 heard.elapsed().as_secs_f64()
             ),
         }
+    }
+
+    /// Why an address could not be connected to, the last time that one could not.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.0.balancer.trouble()
     }
 
     pub(super) fn nobody(&self, why: &str) -> Status {

@@ -82,7 +82,7 @@ struct Unit(String);
 fn shared() -> Shared {
     let stats = Arc::<Stats>::default();
     stats.offers(&Methods::read(&[proto::registry::DESCRIPTORS]));
-    Shared { stats, spans: None, rate: None, believed: ["portal".to_owned()].into() }
+    Shared { stats, spans: None, rate: None, policy: None, believed: ["portal".to_owned()].into() }
 }
 
 fn routes() -> crate::router::Router {
@@ -266,7 +266,19 @@ async fn a_service_adds_a_layer_that_provides_a_value_and_a_test_replaces_it() {
     let names: Vec<_> = layers.describe().into_iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
-        ["trace", "caller", "metrics", "deadline", "call", "rate", "limit", "refusals", "panics", "unit of work"]
+        [
+            "trace",
+            "caller",
+            "metrics",
+            "policy",
+            "deadline",
+            "call",
+            "rate",
+            "limit",
+            "refusals",
+            "panics",
+            "unit of work"
+        ]
     );
 
     let real = end(ask(&layers, request("unit")).await).await.0;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -14,14 +15,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 
+use super::begun::Begun;
 use super::{Door, preface};
 use crate::layers::Inner;
+use crate::tls::{Certificates, Complaints, Name};
 
 /// A PING proves the connection of a silent client; without an answer it is cut.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -67,15 +71,25 @@ impl Ends {
 /// Serves until `ends` says to drain, then finishes what is open, and ends what is left when it says to cut.
 pub(crate) async fn serve(door: Door, service: impl Inner, ends: Ends) {
     let connections = TaskTracker::new();
-    let (listener, tracker, told) = (&door.listener, &connections, &ends);
+    let lock = door.certificates.clone().map(|certificates| Lock { certificates, complaints: Arc::default() });
+    let (listener, lock, tracker, told) = (&door.listener, &lock, &connections, &ends);
     let accepting = async move {
         loop {
             let (stream, peer) = accept(listener).await;
             let local_addr = stream.local_addr().ok();
             let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
+            let began = Began { info, name: None, ends: told.clone() };
             // A connection ends with its client, or as `ends` says.
-            let connection = converse(stream, info, service.clone(), told.clone());
-            crate::task::detach("connection", tracker.track_future(connection));
+            match lock {
+                None => {
+                    let connection = converse(stream, began, service.clone());
+                    crate::task::detach("connection", tracker.track_future(connection));
+                }
+                Some(lock) => {
+                    let connection = lock.clone().converse(stream, began, service.clone());
+                    crate::task::detach("encrypted connection", tracker.track_future(connection));
+                }
+            }
         }
     };
     tokio::select! {
@@ -105,21 +119,85 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Answers the requests of one connection.
-async fn converse(stream: TcpStream, info: TcpConnectInfo, service: impl Inner, ends: Ends) {
+/// A connection as it begins: from where, by whom, and how it will end.
+struct Began {
+    info: TcpConnectInfo,
+    /// Who its certificate says that it is.
+    name: Option<Arc<Name>>,
+    ends: Ends,
+}
+
+/// Answers the requests of one connection in plain text.
+async fn converse(stream: TcpStream, began: Began, service: impl Inner) {
     let begins = tokio::select! {
         begins = preface::wait(&stream) => begins,
-        () = ends.drain.cancelled() => return,
+        () = began.ends.drain.cancelled() => return,
     };
-    if let Err(error) = begins {
-        tracing::debug!("a connection did not begin: {error}");
-        return;
+    match begins {
+        Ok(()) => answer(stream, began, service).await,
+        Err(error) => tracing::debug!("a connection did not begin: {error}"),
     }
+}
+
+/// What makes a door take mutual TLS only.
+#[derive(Clone)]
+struct Lock {
+    certificates: Certificates,
+    complaints: Arc<Complaints>,
+}
+
+impl Lock {
+    /// Shakes hands, then answers the requests of one connection.
+    async fn converse(self, stream: TcpStream, mut began: Began, service: impl Inner) {
+        let drain = began.ends.drain.clone();
+        let stream = tokio::select! {
+            stream = self.shake_hands(stream, &mut began) => stream,
+            () = drain.cancelled() => return,
+        };
+        // Two handshakes as large as a connection; neither is to be held while the connection lives.
+        drop(self);
+        if let Some(stream) = stream {
+            answer(stream, began, service).await;
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        began: &mut Began,
+    ) -> Option<Begun<tokio_rustls::server::TlsStream<TcpStream>>> {
+        let peer = began.info.remote_addr.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
+        match self.certificates.accept(stream).await {
+            Ok((stream, name)) => {
+                began.name = Some(name);
+                let begun = Begun::wait(stream).await;
+                begun.inspect_err(|error| tracing::debug!("a connection of {peer} did not begin: {error}")).ok()
+            }
+            Err(failure) if failure.is_silence() => {
+                tracing::debug!("a connection of {peer} ended before its handshake: {failure}");
+                None
+            }
+            Err(failure) => {
+                self.complaints.warn(|more| {
+                    tracing::warn!(peer = %peer, "refused a connection of {peer}: {failure}{more}");
+                });
+                None
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection that begins with HTTP/2's preface, or with what is none.
+async fn answer(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, began: Began, service: impl Inner) {
+    let Began { info, name, ends } = began;
     // One copy of the stack for each connection, not for each request.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(info.clone());
+        if let Some(name) = &name {
+            request.extensions_mut().insert(name.clone());
+        }
         let answer = service.borrow_mut().receive(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });

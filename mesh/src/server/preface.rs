@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client sends it in the moment in which it connects.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often is looked again when part of it is there: the socket is ready then, so it cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(20);

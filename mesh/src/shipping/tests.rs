@@ -41,7 +41,7 @@ impl Process {
         let (identity, outbox) = (Identity::new("shop", "1.0.0"), Arc::<Outbox>::default());
         let join = move |identity| {
             let target = Target { service: LOGSVC, descriptors: proto::logs::DESCRIPTORS };
-            Channel::sticky(target, &Origin::of(identity), &[address.to_string()])
+            Channel::sticky(target, &Origin::of(identity), (crate::tls::Peer::Any, &[address.to_string()]))
         };
         let spool = spool.map(|(folder, most_bytes)| SpoolAt { folder: folder.to_owned(), most_bytes });
         let (join, shipped) = (Box::new(join), outbox.clone());

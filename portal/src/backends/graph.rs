@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use prost::Message;
 use proto::{
     mesh::{GetGraphRequest, GetGraphResponse, GetStatsRequest},
     registry::Instance,
@@ -11,6 +12,7 @@ use tracing::debug;
 
 use crate::{
     backends::{Backends, stats::DEADLINE},
+    error::Backend,
     grpcurl::{Command, Method},
 };
 
@@ -38,16 +40,21 @@ impl Backends {
     }
 }
 
-/// How grpcurl asks an instance itself for its graph; nothing when its address is none.
-pub(crate) fn graph_command(instance: &Instance) -> Option<Command> {
-    let address: SocketAddr = instance.address.parse().ok()?;
-    Some(Command::new(&address.to_string(), GET_GRAPH, &GetGraphRequest {}))
+impl Backends {
+    /// How grpcurl asks an instance itself for its graph; nothing when its address is none.
+    pub(crate) fn graph_command(&self, instance: &Instance) -> Option<Command> {
+        Some(command(instance, GET_GRAPH, &GetGraphRequest {})?.by(self.channel(Backend::Registry)))
+    }
+
+    /// The same for what it counted.
+    pub(crate) fn stats_command(&self, instance: &Instance) -> Option<Command> {
+        Some(command(instance, GET_STATS, &GetStatsRequest {})?.by(self.channel(Backend::Registry)))
+    }
 }
 
-/// The same for what it counted.
-pub(crate) fn stats_command(instance: &Instance) -> Option<Command> {
+fn command(instance: &Instance, method: Method, request: &impl Message) -> Option<Command> {
     let address: SocketAddr = instance.address.parse().ok()?;
-    Some(Command::new(&address.to_string(), GET_STATS, &GetStatsRequest {}))
+    Some(Command::new(&address.to_string(), method, request))
 }
 
 #[cfg(test)]
@@ -58,9 +65,9 @@ mod tests {
     fn only_an_address_becomes_part_of_a_command() {
         let at = |address: &str| Instance { address: address.into(), ..Instance::default() };
 
-        let line = graph_command(&at("[::1]:5053")).unwrap().line;
+        let line = command(&at("[::1]:5053"), GET_GRAPH, &GetGraphRequest {}).unwrap().line;
 
         assert_eq!(line, "grpcurl -plaintext [::1]:5053 rundoo.mesh.v1.MeshService/GetGraph");
-        assert_eq!(stats_command(&at("x; reboot")), None);
+        assert_eq!(command(&at("x; reboot"), GET_STATS, &GetStatsRequest {}), None);
     }
 }

@@ -61,6 +61,16 @@ pub(crate) enum Unfound {
     Failed(Failure),
 }
 
+impl Unfound {
+    /// For whoever sees no form.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Unfound::Asked(why) => Failure::BadRequest(why),
+            Unfound::Failed(failure) => failure,
+        }
+    }
+}
+
 impl From<Status> for Unfound {
     fn from(status: Status) -> Unfound {
         let fields = if status.code() == Code::InvalidArgument { Refusal::fields(&status) } else { Vec::new() };

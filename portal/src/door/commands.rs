@@ -138,7 +138,7 @@ impl PasswordFrom {
 impl Command {
     /// Does it.
     pub fn run(self) -> ExitCode {
-        mesh::client(&[], async |_mesh| {
+        mesh::client(&mesh::RegistryAddress::plain(Vec::new()), async |_mesh| {
             match self {
                 Command::User(command) => command.perform().await?,
                 Command::Token(command) => command.perform().await?,

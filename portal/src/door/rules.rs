@@ -43,7 +43,7 @@ pub(crate) fn need(method: &Method, path: &str) -> Need {
         "products" | "categories" if reads && is_form(rest) => Need::Role(Products, Editor),
         "products" | "categories" if reads => Need::Role(Products, Viewer),
         "products" | "categories" | "imports" | "sample" => Need::Role(Products, Editor),
-        "services" | "logs" | "events" | "metrics" if reads => Need::Role(Running, Viewer),
+        "services" | "logs" | "events" | "metrics" | "docs" | "openapi.json" if reads => Need::Role(Running, Viewer),
         _ => Need::Role(Running, Administrator),
     }
 }

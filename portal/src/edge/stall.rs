@@ -1,4 +1,4 @@
-//! A TCP stream that gives up on a client who does not read.
+//! A stream that gives up on a client who does not read.
 //!
 //! hyper has a deadline for what comes in and none for what goes out, so a client
 //! that asks and never reads would keep its seat for ever.
@@ -13,7 +13,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -21,17 +20,17 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The stream, and the clock that runs while a write waits.
-pub(crate) struct Stall {
-    stream: TcpStream,
+pub(crate) struct Stall<T> {
+    stream: T,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stall {
-    pub(crate) fn new(stream: TcpStream) -> Stall {
+impl<T> Stall<T> {
+    pub(crate) fn new(stream: T) -> Stall<T> {
         Stall { stream, waiting: None }
     }
 
-    fn bounded<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn bounded<R>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if outcome.is_ready() {
             self.waiting = None;
             return outcome;
@@ -42,13 +41,13 @@ impl Stall {
     }
 }
 
-impl AsyncRead for Stall {
+impl<T: AsyncRead + Unpin> AsyncRead for Stall<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Stall {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stall<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.bounded(cx, outcome)

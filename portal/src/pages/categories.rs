@@ -13,6 +13,7 @@ use crate::{
     backends::{Backends, categories::CATEGORIES},
     error::{Backend, Failure},
     frame::{Frame, Nav},
+    list::{self, Wanted},
     number::grouped,
     pages,
     product::{Pager, levels},
@@ -60,6 +61,7 @@ struct Row {
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(Asked { below, page }) = asked?;
@@ -77,6 +79,10 @@ pub(crate) async fn show(
         asking = request(false);
         answer = backends.categories(asking.clone()).await?;
     }
+    let own = |token: &str| link("/categories", &[("below", &below), ("page", token)]);
+    if let Some(list) = wanted.answer(list::CATEGORIES, &answer, list::next(&answer.next_page_token, own)) {
+        return Ok(list);
+    }
     let command = backends.command(Backend::Catalogue, CATEGORIES, &asking);
     let title = match (below.as_str(), page.is_empty()) {
         ("", true) => "Categories".to_owned(),
@@ -93,9 +99,7 @@ pub(crate) async fn show(
         path: if below.is_empty() { Vec::new() } else { path.collect() },
         rows: answer.categories.iter().map(|category| Row::new(category, &below, asking.recursive)).collect(),
         is_whole: asking.recursive,
-        pager: Pager::new("", &answer.next_page_token, |token| {
-            link("/categories", &[("below", &below), ("page", token)])
-        }),
+        pager: Pager::new("", &answer.next_page_token, own),
         below,
     };
     Ok(pages::page(StatusCode::OK, &tree))

@@ -9,6 +9,7 @@ use axum::{
 };
 use futures_util::future::try_join;
 use http::StatusCode;
+use proto::registry::ListEventsResponse;
 use serde::Deserialize;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     error::{Backend, Failure},
     event,
     frame::{Frame, Nav},
+    list::{self, Wanted},
     pages,
     query::{link, service_link},
     time::Moment,
@@ -56,11 +58,18 @@ struct Events {
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
     let history = backends.history(&asked.service, "", asked.page.clone());
     let (census, history) = try_join(backends.census(), history).await.map_err(pages::service::unknown)?;
+    if wanted != Wanted::Page {
+        let next = list::next(&history.older, |token| link("/events", &[("service", &asked.service), ("page", token)]));
+        let answer =
+            ListEventsResponse { events: history.events, next_page_token: history.older, ..Default::default() };
+        return wanted.answer(list::EVENTS, &answer, next).ok_or(Failure::NoSuchPage);
+    }
     let title = match (asked.service.as_str(), asked.page.is_empty()) {
         ("", true) => "Events".into(),
         ("", false) => "Events, continued".into(),

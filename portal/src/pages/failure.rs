@@ -57,5 +57,5 @@ pub(crate) fn page(visit: &Visit, (method, logs): (&Method, &Channel), failure: 
 /// How to ask for all that was logged during the request.
 fn records(logs: &Channel, request_id: &str) -> Option<Command> {
     let filter = Some(Filter { request_id: request_id.to_owned(), ..Filter::default() });
-    Some(Command::new(&logs.address()?, QUERY, &QueryRequest { filter, ..QueryRequest::default() }))
+    Some(Command::new(&logs.address()?, QUERY, &QueryRequest { filter, ..QueryRequest::default() }).by(logs))
 }

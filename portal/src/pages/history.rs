@@ -23,6 +23,7 @@ use crate::{
     error::{Backend, Failure},
     form::{Posted, Problem, fresh},
     frame::{Frame, Nav},
+    list::{self, Wanted},
     pages::{self, Site},
     product::{Pager, Product},
     query::{link, records_link},
@@ -77,6 +78,7 @@ struct Restore {
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
+    wanted: Wanted,
     Path(id): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
@@ -86,17 +88,21 @@ pub(crate) async fn show(
     let request = ListProductVersionsRequest { id, page_size: VERSIONS_PER_PAGE, page_token: page };
     let command = backends.command(Backend::Catalogue, VERSIONS, &request);
     let (product, versions) = try_join(backends.get(id), backends.versions(request)).await?;
+    let own = format!("{}/history", product.link());
+    let own = |token: &str| link(&own, &[("page", token)]);
+    if let Some(list) = wanted.answer(list::VERSIONS, &versions, list::next(&versions.next_page_token, own)) {
+        return Ok(list);
+    }
     // The last row differs from a version of the next page.
     let before = match versions.versions.last().and_then(|last| last.product.as_ref()) {
         Some(last) if last.version > 1 => backends.version(id, last.version - 1).await.unwrap_or_default(),
         _ => None,
     };
-    let own = format!("{}/history", product.link());
     let title = format!("History of product {id}{}", if is_first { "" } else { ", continued" });
     let history = History {
         frame: Frame::behind(&visit, Nav::Home, title).with_command(command),
         rows: rows(&versions.versions, before.as_ref(), &product),
-        pager: Pager::new("", &versions.next_page_token, |token| link(&own, &[("page", token)])),
+        pager: Pager::new("", &versions.next_page_token, own),
         product,
     };
     Ok(pages::page(StatusCode::OK, &history))

@@ -18,6 +18,7 @@ use crate::{
     changes::Changes,
     error::{Backend, Failure},
     frame::{Frame, Nav, Notice},
+    list::{self, Wanted},
     number::grouped,
     pages,
     product::{self, Listing, Pager},
@@ -85,12 +86,18 @@ pub(crate) async fn show(
     State(backends): State<Backends>,
     State(changes): State<Changes>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
     let request = asked.request();
     let command = backends.command(Backend::Catalogue, LIST, &request);
     let page = async { backends.list(request).await.map_err(Refused::into_failure) };
+    if wanted != Wanted::Page {
+        let page = page.await?;
+        let next = list::next(&page.next_page_token, |token| asked.link(token));
+        return wanted.answer(list::PRODUCTS, &page, next).ok_or(Failure::NoSuchPage);
+    }
     let (page, choices) = try_join(page, choices(&backends, &changes, asked.category.trim())).await?;
     let title = match (asked.category.trim(), asked.page.is_empty()) {
         ("", true) => "Products".to_owned(),
@@ -144,6 +151,13 @@ impl Asked {
             filter: category_filter(self.category.trim()),
             show_deleted: false,
         }
+    }
+}
+
+impl Asked {
+    /// Where another page of the same list is.
+    fn link(&self, token: &str) -> String {
+        link("/", &[("category", self.category.trim()), ("sort", &Sort::read(&self.sort).key()), ("page", token)])
     }
 }
 

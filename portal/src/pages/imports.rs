@@ -23,6 +23,7 @@ use crate::{
     form::{Problem, fresh},
     frame::{Frame, Nav},
     job::Job,
+    list::{self, Wanted},
     pages,
     query::link,
     sheet::encoding::Choice,
@@ -135,9 +136,16 @@ fn unknown(field: &str) -> Failure {
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
+    if wanted != Wanted::Page {
+        let request = ListImportJobsRequest { page_size: JOBS_PER_PAGE, page_token: asked.page };
+        let answer = backends.import_jobs(request).await?;
+        let next = list::next(&answer.next_page_token, |token| link("/imports", &[("page", token)]));
+        return wanted.answer(list::IMPORTS, &answer, next).ok_or(Failure::NoSuchPage);
+    }
     let mut form = Form::blank();
     if let Some(id) = asked.again {
         let job = backends.import_job(GetImportJobRequest { id, request_id: String::new() }).await?;

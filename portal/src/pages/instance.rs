@@ -22,7 +22,6 @@ use crate::{
     audience::Audience,
     backends::{
         Backends,
-        graph::{graph_command, stats_command},
         registry::{self, DISCOVER, History, LIST_EVENTS, discovery_of, events_of},
     },
     condition::{self, Condition},
@@ -110,8 +109,8 @@ pub(crate) async fn show(
         let ((known, account), history, audience) = try_join3(known, history, backends.audience(&service)).await?;
         let frame = frame(format!("{service}/{instance}"))
             .with_command(backends.command(Backend::Registry, DISCOVER, &discovery_of(&service)))
-            .with_command(known.as_ref().and_then(stats_command))
-            .with_command(known.as_ref().and_then(graph_command));
+            .with_command(known.as_ref().and_then(|it| backends.stats_command(it)))
+            .with_command(known.as_ref().and_then(|it| backends.graph_command(it)));
         let portrait = Portrait::new(known, &history, audience).ok_or(Failure::NoSuchInstance)?;
         (frame, Some(Portrait { account, ..portrait }), history)
     } else {

@@ -7,7 +7,7 @@ use axum::{
 };
 use futures_util::future::join3;
 use http::StatusCode;
-use proto::logs::{GetStatisticsRequest, QueryRequest};
+use proto::logs::{GetStatisticsRequest, QueryRequest, Rows};
 
 use crate::{
     backends::{
@@ -17,6 +17,7 @@ use crate::{
     error::{Backend, Failure},
     frame::{Frame, Nav},
     histogram::{Histogram, WIDTH},
+    list::{self, Wanted},
     pages,
     record::Row,
     selection::{SINCE, Selection, Since, Window},
@@ -59,13 +60,19 @@ struct List {
     wider: Vec<(&'static str, String)>,
 }
 
-pub(crate) async fn show(State(backends): State<Backends>, visit: Visit, asked: Asked) -> Result<Response, Failure> {
+pub(crate) async fn show(
+    State(backends): State<Backends>,
+    visit: Visit,
+    wanted: Wanted,
+    asked: Asked,
+) -> Result<Response, Failure> {
     let Query(parts) = asked?;
     let selection = Selection::read(parts, Moment::now())?;
     let window = selection.window(&visit.zone);
     let filter = window.clone().and_then(|window| selection.filter_within(window));
     let (window, filter) = match (window, filter) {
         (Ok(window), Ok(filter)) => (window, filter),
+        (Err(error), _) | (_, Err(error)) if wanted != Wanted::Page => return Err(Failure::BadRequest(error)),
         (Err(error), _) | (_, Err(error)) => return refuse(&backends, &visit, &selection, error).await,
     };
     let request = QueryRequest {
@@ -74,6 +81,11 @@ pub(crate) async fn show(State(backends): State<Backends>, visit: Visit, asked: 
         page_size: ROWS,
         page_token: selection.page.clone(),
     };
+    if wanted != Wanted::Page {
+        let found = backends.records(request).await.map_err(Unfound::into_failure)?;
+        let next = list::next(&found.next, |token| selection.page_link(token));
+        return wanted.answer(list::RECORDS, &Rows { records: found.records }, next).ok_or(Failure::NoSuchPage);
+    }
     let tally = async {
         // The picture is of all pages, and stands on the first.
         if selection.page.is_empty() { backends.tally(filter).await } else { None }

@@ -17,6 +17,7 @@ use crate::{
     error::{Backend, Failure, sentence},
     frame::{Frame, Nav},
     hit::Hit,
+    list::{self, Wanted},
     pages,
     product::Pager,
     query::{Field, Search, link},
@@ -65,19 +66,25 @@ struct Found {
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
     let text = asked.q.as_deref().unwrap_or_default().trim();
     let search = Search { text: text.to_owned(), field: Field::read(&asked.field) };
     let request = SearchProductsRequest {
-        query: if search.text.is_empty() { "hammer".to_owned() } else { search.text.clone() },
+        query: if search.text.is_empty() && wanted == Wanted::Page { "hammer".to_owned() } else { search.text.clone() },
         field: search.field.number().into(),
         page_size: PRODUCTS_PER_PAGE,
         page_token: asked.page.clone(),
     };
     let command = backends.command(Backend::Catalogue, SEARCH, &request);
     let page = |search, outcome| page(Frame::new(&visit, Nav::Search, "").with_command(command), search, outcome);
+    if wanted != Wanted::Page {
+        let answer = backends.search(request).await.map_err(Refused::into_failure)?;
+        let next = list::next(&answer.next_page_token, |token| search.link(token));
+        return wanted.answer(list::RESULTS, &answer, next).ok_or(Failure::NoSuchPage);
+    }
     if asked.q.is_none() {
         return Ok(page(search, Ok(None)));
     }

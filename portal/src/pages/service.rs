@@ -16,7 +16,6 @@ use crate::{
     audience::Audience,
     backends::{
         Backends,
-        graph::{graph_command, stats_command},
         registry::{Census, DISCOVER, History, LIST_EVENTS, LIST_WATCHERS, discovery_of, events_of, watchers_of},
     },
     condition::Standing,
@@ -118,8 +117,8 @@ pub(crate) async fn show(
     });
     let frame = Frame::behind(&visit, Nav::Services, service.clone())
         .with_command(backends.command(Backend::Registry, DISCOVER, &discovery_of(&service)))
-        .with_command(speaker.and_then(stats_command))
-        .with_command(speaker.and_then(graph_command))
+        .with_command(speaker.and_then(|it| backends.stats_command(it)))
+        .with_command(speaker.and_then(|it| backends.graph_command(it)))
         .with_command(backends.command(Backend::Registry, LIST_WATCHERS, &watchers_of(&service)))
         .with_command(backends.command(Backend::Registry, LIST_EVENTS, &events_of(&service, "", String::new())));
     let seen = Seen { census, history, audience, numbers, graph };

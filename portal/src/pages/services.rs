@@ -11,13 +11,12 @@ use axum::{
 };
 use futures_util::future::try_join3;
 use http::StatusCode;
-use proto::registry::Instance;
+use proto::registry::{DiscoverResponse, Instance};
 use serde::Deserialize;
 
 use crate::{
     backends::{
         Backends,
-        graph::stats_command,
         registry::{Census, DISCOVER, History, LIST_EVENTS, discovery_of, events_of},
     },
     condition::Standing,
@@ -25,6 +24,7 @@ use crate::{
     event,
     frame::{Frame, Nav},
     instance::{self, Row},
+    list::{self, Wanted},
     note::Notes,
     pages::{self, services::calls::Calls},
     query::link,
@@ -106,14 +106,27 @@ pub(crate) async fn show(
     State(backends): State<Backends>,
     State(traffic): State<Traffic>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
+    if wanted != Wanted::Page {
+        let census = backends.census().await?;
+        let instances = census.instances.into_iter().filter(|instance| asked.wants(instance)).collect();
+        let answer = DiscoverResponse { instances, warming: census.warming, ..Default::default() };
+        return wanted.answer(list::INSTANCES, &answer, None).ok_or(Failure::NoSuchPage);
+    }
     let numbers = async { Ok(traffic.numbers().await) };
     let (census, history, numbers) = try_join3(backends.census(), backends.latest_events(), numbers).await?;
     let frame = Frame::new(&visit, Nav::Services, "Services")
         .with_command(backends.command(Backend::Registry, DISCOVER, &discovery_of("")))
-        .with_command(census.instances.iter().find(|instance| !instance::is_down(instance)).and_then(stats_command))
+        .with_command(
+            census
+                .instances
+                .iter()
+                .find(|instance| !instance::is_down(instance))
+                .and_then(|it| backends.stats_command(it)),
+        )
         .with_command(backends.command(Backend::Registry, LIST_EVENTS, &events_of("", "", String::new())));
     let page = Services::new(frame, Seen { census, history, numbers }, &asked, Moment::now());
     Ok(pages::page(StatusCode::OK, &page))

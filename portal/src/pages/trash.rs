@@ -17,6 +17,7 @@ use crate::{
     error::{Backend, Failure},
     form::fresh,
     frame::{Frame, Nav, Notice},
+    list::{self, Wanted},
     pages,
     product::{Listing, Pager, Product},
     query::link,
@@ -44,6 +45,7 @@ struct Trash {
 pub(crate) async fn show(
     State(backends): State<Backends>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked?;
@@ -56,10 +58,15 @@ pub(crate) async fn show(
         show_deleted: true,
     };
     let command = backends.command(Backend::Catalogue, LIST, &request);
-    let listing = Listing::from(backends.list(request).await.map_err(Refused::into_failure)?);
+    let answer = backends.list(request).await.map_err(Refused::into_failure)?;
+    let own = |token: &str| link("/trash", &[("page", token)]);
+    if let Some(list) = wanted.answer(list::PRODUCTS, &answer, list::next(&answer.next_page_token, own)) {
+        return Ok(list);
+    }
+    let listing = Listing::from(answer);
     let trash = Trash {
         frame: Frame::behind(&visit, Nav::Home, title).with_notice(asked.notice).with_command(command),
-        pager: listing.pager(|token| link("/trash", &[("page", token)])),
+        pager: listing.pager(own),
         total: listing.total,
         products: listing.products.into_iter().map(|product| (product, fresh())).collect(),
     };

@@ -119,3 +119,31 @@ fn nothing_is_gathered_without_bounds() {
     assert_eq!(refused(&long), Fault::LongHeader);
     assert_eq!(refused(&format!("\"{long}")), Fault::LongHeader);
 }
+
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_or_refused_and_in_pieces_as_whole(
+            head in "(name,category,sku\n|sku;name;category\r\n|name\tsku\tcategory\n|\u{feff}name,category,sku\n|)",
+            rows in "([a-z0-9éß ,;\t\"=+-]|\"\"|\n|\r\n){0,80}",
+            rest in proptest::collection::vec(any::<u8>(), 0..6),
+            wide in any::<bool>(),
+        ) {
+            let text = format!("{head}{rows}");
+            let mut file: Vec<u8> = if wide {
+                [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+            } else {
+                text.into_bytes()
+            };
+            file.extend(rest);
+            // It judges by itself that pieces make no difference.
+            if let Ok((rows, _)) = read(&file) {
+                prop_assert!(rows.iter().all(|row| row.line > 1));
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@
 use harness::specimen::plain::specimen_service_server::{SpecimenService, SpecimenServiceServer};
 use harness::specimen::{
     EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse,
-    ReportRequest, ReportResponse, WriteRequest, WriteResponse,
+    MirrorRequest, MirrorResponse, ReportRequest, ReportResponse, WriteRequest, WriteResponse,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
@@ -32,6 +32,10 @@ impl SpecimenService for Echo {
 
     async fn write(&self, _: Request<WriteRequest>) -> Result<Response<WriteResponse>, Status> {
         Ok(Response::new(WriteResponse {}))
+    }
+
+    async fn mirror(&self, _: Request<MirrorRequest>) -> Result<Response<MirrorResponse>, Status> {
+        Ok(Response::new(MirrorResponse::default()))
     }
 
     type EmitStream = tokio_stream::Empty<Result<EmitResponse, Status>>;

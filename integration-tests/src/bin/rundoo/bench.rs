@@ -17,6 +17,7 @@ mod registry;
 mod logs;
 mod products;
 mod portal;
+mod gateway;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,8 @@ enum What {
     Products(products::Arguments),
     /// The portal under load, beside Django's admin
     Portal(portal::Arguments),
+    /// The way in: what protection costs
+    Gateway(Choice<gateway::Group>),
 }
 
 /// Which of the measures, and how long.
@@ -58,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         What::Logs(arguments) => logs::run(arguments).await?,
         What::Products(arguments) => products::run(arguments).await?,
         What::Portal(arguments) => portal::run(arguments).await?,
+        What::Gateway(choice) => gateway::run(Duration::from_secs(choice.seconds), choice.only).await,
         What::Registry(choice) => registry::run(Duration::from_secs(choice.seconds), choice.only).await?,
     };
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use harness::{dynamic, health};
-use mesh::{Mesh, Refusal};
+use mesh::{Mesh, Refusal, RegistryAddress};
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tonic::{Status, Streaming};
 
@@ -25,21 +25,23 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "IP:PORT")]
     at: Option<SocketAddr>,
 
-    /// Where the registry is
-    #[arg(long, env = "RUNDOO_REGISTRY", default_value = "127.0.0.1:5051", value_name = "HOST:PORT")]
-    registry: String,
+    /// Where the registry is, and what connections are encrypted with.
+    #[command(flatten)]
+    registry: RegistryAddress,
 }
 
 /// Calls and prints each answer.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let method = dynamic::method(&arguments.method)?;
     let requests = dynamic::requests(&method, &arguments.json)?;
+    let mesh = Mesh::client_of(&arguments.registry)?;
     let answers = match arguments.at {
         Some(address) => {
-            let channel = health::connect(address).await.with_context(|| format!("nobody answers at {address}"))?;
+            let connected = health::connect_by(&mesh, address).await;
+            let channel = connected.with_context(|| format!("nobody answers at {address}"))?;
             dynamic::call(channel, &method, tokio_stream::iter(requests)).await
         }
-        None => through_mesh(&arguments, &method, requests).await,
+        None => through_mesh(&mesh, &method, requests).await,
     };
     match print(answers).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -51,11 +53,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn through_mesh(
-    arguments: &Arguments,
+    mesh: &Mesh,
     method: &MethodDescriptor,
     requests: Vec<DynamicMessage>,
 ) -> Result<Streaming<DynamicMessage>, Status> {
-    let mesh = Mesh::client(std::slice::from_ref(&arguments.registry));
     let channel = match method.parent_service().package_name() {
         "rundoo.products.v1" => mesh.channel("productsvc", proto::products::DESCRIPTORS),
         "rundoo.logs.v1" => mesh.channel("logsvc", proto::logs::DESCRIPTORS),

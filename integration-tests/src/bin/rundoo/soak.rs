@@ -25,8 +25,28 @@ pub(crate) struct Arguments {
 enum What {
     /// The log service: killed under load, everything acknowledged must be there once
     Logs(Logs),
+    /// Whatever reads what strangers send: path templates, JSON, page tokens, filters, CSV, cookies
+    Fuzz(Fuzz),
     /// The portal's door: bad passwords from everywhere, while others are served
     Door(door::Door),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Fuzz {
+    /// Inputs for each property; the suite takes 256
+    #[arg(long, default_value_t = 20_000)]
+    cases: u32,
+}
+
+impl Fuzz {
+    /// Runs the properties of the suite that are named so, with more inputs.
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let status = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["test", "--release", "--workspace", "--lib", "fuzz::"])
+            .env("PROPTEST_CASES", self.cases.to_string())
+            .status()?;
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -53,6 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let logs = match arguments.what {
         Some(What::Door(door)) => return door::run(door).await,
         Some(What::Logs(logs)) => logs,
+        Some(What::Fuzz(fuzz)) => return fuzz.run(),
         None => Logs { kills: 500, minutes: 60, services: 20, seed: None },
     };
     let seed = logs.seed.unwrap_or_else(|| fastrand::u64(..));

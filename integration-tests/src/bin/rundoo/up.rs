@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use harness::certificates::{Certificates, OPERATOR};
 use harness::process::{Process, Program, describe};
 use harness::{binaries, health};
-use mesh::Mesh;
+use mesh::{Mesh, RegistryAddress};
 use owo_colors::AnsiColors;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -28,6 +29,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The exit code of an import with `--only-if-new` into a catalogue that is not.
 const CATALOGUE_NOT_NEW: i32 = 3;
+
+/// Where the authority and the certificates of `up --tls` are.
+const TLS_FOLDER: &str = "data/tls";
 
 /// The lines of a dead process that are shown.
 const LAST_LINES: usize = 8;
@@ -63,6 +67,10 @@ pub(crate) struct Arguments {
     #[arg(long, env = "PORTAL_HTTP_LISTEN", default_value = "127.0.0.1:5050", value_name = "IP:PORT")]
     portal_http: SocketAddr,
 
+    /// Encrypt all connections between processes: makes an authority and certificates in data/tls when there are none
+    #[arg(long)]
+    tls: bool,
+
     /// The log file
     #[arg(long, env = "LOGSVC_FILE", default_value = "data/app.log", value_name = "FILE")]
     log_file: PathBuf,
@@ -72,15 +80,18 @@ pub(crate) struct Arguments {
 struct Fleet {
     processes: Vec<Process>,
     addresses: Vec<(String, SocketAddr)>,
+    /// What their connections are encrypted with, and who we are.
+    certificates: Option<Certificates>,
+    mesh: Mesh,
     /// Whether the services' own lines are shown: while they start and stop.
     shown: Arc<AtomicBool>,
 }
 
 /// Runs until Ctrl-C.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let mut fleet = Fleet { processes: Vec::new(), addresses: Vec::new(), shown: Arc::new(AtomicBool::new(true)) };
+    let mut fleet = Fleet::prepare(&arguments)?;
     let mut stops = Stops::listen()?;
-    let mut changes = Changes::new(Mesh::client(&[arguments.registry.to_string()]));
+    let mut changes = Changes::new(fleet.mesh.clone());
     let started = async {
         start(&mut fleet, &arguments).await?;
         // Before anybody is told that it is up, or who dies just then would be part of the first picture.
@@ -93,7 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let code = match started {
         Ok(stream) => {
             fleet.shown.store(false, Ordering::Relaxed);
-            welcome::print(&arguments, &fleet.addresses);
+            welcome::print(&arguments, &fleet.addresses, fleet.certificates.as_ref());
             watch(&mut fleet, changes.follow(stream), &mut stops).await;
             println!("\nstopping");
             ExitCode::SUCCESS
@@ -114,10 +125,15 @@ async fn start(fleet: &mut Fleet, arguments: &Arguments) -> anyhow::Result<()> {
     let file = seed_file(&arguments.seed)?;
     let binaries = binaries::folder()?;
     let folder = std::env::current_dir()?;
+    let certificates = fleet.certificates.clone();
     let program = |name: &str| {
-        Program::new(&binaries, name, &folder)
+        let program = Program::new(&binaries, name, &folder)
             .set("RUNDOO_REGISTRY", arguments.registry)
-            .set("CLICOLOR_FORCE", if *say::COLOURED { "1" } else { "" })
+            .set("CLICOLOR_FORCE", if *say::COLOURED { "1" } else { "" });
+        match &certificates {
+            None => program,
+            Some(own) => own.give(program, name).set("RUNDOO_POLICY", own.policy().display()),
+        }
     };
     // The log service first and, in reverse, last: so it hears everybody's last words.
     fleet
@@ -139,19 +155,37 @@ async fn start(fleet: &mut Fleet, arguments: &Arguments) -> anyhow::Result<()> {
     fleet.start("portal", portal).await?;
     wait_for_pages(arguments).await?;
     match file {
-        Some(file) => seed(&file, arguments.registry, &binaries, &folder).await,
+        Some(file) => {
+            let program = Program::new(&binaries, "productsvc", &folder).set("RUNDOO_REGISTRY", arguments.registry);
+            seed(&file, fleet.certificates.iter().fold(program, |program, own| own.give(program, OPERATOR))).await
+        }
         None => Ok(()),
     }
 }
 
 impl Fleet {
+    /// Nothing is started yet. Where connections are to be encrypted, what is missing for that is made.
+    fn prepare(arguments: &Arguments) -> anyhow::Result<Self> {
+        let mut registry = RegistryAddress::plain(vec![arguments.registry.to_string()]);
+        let certificates = match arguments.tls {
+            true => Some(Certificates::complete(&std::env::current_dir()?.join(TLS_FOLDER))?),
+            false => None,
+        };
+        if let Some(certificates) = &certificates {
+            registry.tls = certificates.files(OPERATOR);
+        }
+        let (mesh, shown) = (Mesh::client_of(&registry)?, Arc::new(AtomicBool::new(true)));
+        Ok(Self { processes: Vec::new(), addresses: Vec::new(), certificates, mesh, shown })
+    }
+
     /// Starts one and waits until it is SERVING.
     async fn start(&mut self, label: &str, program: Program) -> anyhow::Result<()> {
         let on_line = say::lines(label.to_owned(), self.shown.clone());
         let mut process = program.label(label).on_line(on_line).start()?;
         let serving = async {
             let address = process.address().await?;
-            while health::check(address).await.is_err() {
+            let check = async || health::check_on(health::connect_by(&self.mesh, address).await?).await;
+            while check().await.is_err() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             anyhow::Ok(address)
@@ -201,13 +235,12 @@ fn seed_file(seed: &str) -> anyhow::Result<Option<PathBuf>> {
 }
 
 /// Fills a catalogue that has never held a product.
-async fn seed(file: &Path, registry: SocketAddr, binaries: &Path, folder: &Path) -> anyhow::Result<()> {
-    let mut import = Program::new(binaries, "productsvc", folder)
+async fn seed(file: &Path, program: Program) -> anyhow::Result<()> {
+    let mut import = program
         .label("import")
         .argument("import")
         .argument(file.display().to_string())
         .argument("--only-if-new")
-        .set("RUNDOO_REGISTRY", registry)
         .start()?;
     let status = import.wait().await?;
     if status.code() == Some(CATALOGUE_NOT_NEW) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use harness::specimen::specimen_service_server::SpecimenService;
 use harness::specimen::{
     EchoRequest, EchoResponse, EmitRequest, EmitResponse, GatherRequest, GatherResponse, LogRequest, LogResponse,
-    ReportRequest, ReportResponse, Task, WriteRequest, WriteResponse,
+    MirrorRequest, MirrorResponse, ReportRequest, ReportResponse, Task, WriteRequest, WriteResponse,
 };
 use mesh::Call;
 use tokio_stream::{Stream, StreamExt as _};
@@ -109,6 +109,11 @@ impl SpecimenService for Specimen {
         self.perform(task).await?;
         self.writes.lock().unwrap_or_else(PoisonError::into_inner).insert(request_id);
         Ok(Response::new(WriteResponse {}))
+    }
+
+    async fn mirror(&self, request: Request<MirrorRequest>) -> Result<Response<MirrorResponse>, Status> {
+        let MirrorRequest { shapes, tag, etag, request_id, update_mask } = request.into_inner();
+        Ok(Response::new(MirrorResponse { shapes, tag, etag, request_id, update_mask }))
     }
 
     type EmitStream = Pin<Box<dyn Stream<Item = Result<EmitResponse, Status>> + Send>>;

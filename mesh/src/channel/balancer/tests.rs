@@ -23,7 +23,7 @@ async fn connection(tasks: &Tasks, rank: Rank) -> Arc<Connection> {
     });
     let endpoint = Arc::new(Endpoint::new(address, Standing { rank, ..Standing::READY }));
     let (connection, driver) = Connection::open(endpoint, &Dial::tcp()).await.unwrap();
-    tasks.spawn("driver", driver);
+    tasks.spawn("driver", async { driver.await.unwrap_or_default() });
     Arc::new(connection)
 }
 

@@ -14,11 +14,11 @@ use crate::bench::products::{Catalogue, Database, imports};
 use crate::bench::{Choice, machine};
 
 mod django;
-mod home;
+pub(crate) mod home;
 mod idle;
 mod kept;
 mod lighthouse;
-mod visitors;
+pub(crate) mod visitors;
 mod weight;
 
 /// No group takes longer than this unless something that it waits for never happens.

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
+use harness::certificates::{Certificates, OPERATOR};
+
 use crate::say::bold;
 use crate::up::Arguments;
 
 /// Prints the links, the addresses and lines that work when pasted.
-pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)]) {
+pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)], certificates: Option<&Certificates>) {
     let products =
         addresses.iter().find(|(label, _)| label == "productsvc").map_or(arguments.productsvc, |(_, address)| *address);
     println!();
@@ -19,11 +21,21 @@ pub(crate) fn print(arguments: &Arguments, addresses: &[(String, SocketAddr)]) {
     println!("  log          {}", arguments.log_file.display());
     println!();
     println!("  Ask it, from another terminal:");
-    println!("    grpcurl -plaintext {products} list");
+    let protection = match certificates {
+        None => "-plaintext".to_owned(),
+        Some(own) => {
+            let me = own.of(OPERATOR);
+            for (name, file) in [("CERT", me.cert), ("KEY", me.key), ("CA", own.ca())] {
+                println!("    export RUNDOO_TLS_{name}={}", file.display());
+            }
+            "-cacert $RUNDOO_TLS_CA -cert $RUNDOO_TLS_CERT -key $RUNDOO_TLS_KEY".to_owned()
+        }
+    };
+    println!("    grpcurl {protection} {products} list");
     println!(
-        "    grpcurl -plaintext -d '{{\"page_size\": 3}}' {products} rundoo.products.v1.ProductService/ListProducts"
+        "    grpcurl {protection} -d '{{\"page_size\": 3}}' {products} rundoo.products.v1.ProductService/ListProducts"
     );
-    println!("    grpcurl -plaintext {} rundoo.registry.v1.RegistryService/Discover", arguments.registry);
+    println!("    grpcurl {protection} {} rundoo.registry.v1.RegistryService/Discover", arguments.registry);
     let moved = if arguments.registry.port() == 5051 {
         String::new()
     } else {

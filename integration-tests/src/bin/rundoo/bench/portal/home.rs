@@ -9,12 +9,12 @@ use crate::bench::measure::{Goal, Report, ms};
 use crate::bench::portal::visitors::Visitors;
 
 /// Browsers that ask at the same time.
-pub(super) const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
 
 /// Requests a second of the fixed rate.
 const FIXED: f64 = 1000.0;
 
-pub(super) async fn measure(system: &System, report: &mut Report, each: Duration) -> anyhow::Result<()> {
+pub(crate) async fn measure(system: &System, report: &mut Report, each: Duration) -> anyhow::Result<()> {
     let visitors = Visitors::of(system.portal());
     let visit = move || {
         let visitors = visitors.clone();
@@ -38,7 +38,7 @@ pub(super) async fn measure(system: &System, report: &mut Report, each: Duration
 }
 
 /// Gets Home whole.
-pub(super) async fn home(visitors: &Visitors) -> anyhow::Result<()> {
+pub(crate) async fn home(visitors: &Visitors) -> anyhow::Result<()> {
     let home = visitors.get("/", &[]).await?;
     anyhow::ensure!(home.status.is_success(), "it answers {}", home.status);
     anyhow::ensure!(home.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip"), "no gzip");

@@ -12,26 +12,26 @@ use tokio::net::TcpStream;
 
 /// What came back: a body is read, and only its size is kept.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// Connections to one address; another one is opened when all are in use. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Visitors {
+pub(crate) struct Visitors {
     address: SocketAddr,
     idle: Arc<Mutex<Vec<SendRequest<Empty<Bytes>>>>>,
 }
 
 impl Visitors {
-    pub(super) fn of(address: SocketAddr) -> Self {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         Self { address, idle: Arc::default() }
     }
 
     /// Gets a page as a browser does: compressed.
-    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) if !connection.is_closed() => connection,

@@ -1,0 +1,227 @@
+//! Conformance: every kind of value by path, query and body, and what proto3's JSON says of each.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{ask, read, with_specimen};
+
+/// What is sent, and what of it comes back: bodies of `{"shapes": …}`.
+const ALIKE: [(&str, &str); 27] = [
+    (r#"{"text":"a\"\\\u0001é🔨"}"#, r#"{"text":"a\"\\\u0001é🔨"}"#),
+    (r#"{"text":null}"#, r#"{}"#),
+    (r#"{"text":""}"#, r#"{}"#),
+    (r#"{"small":-2147483648,"smallUnsigned":4294967295}"#, r#"{"small":-2147483648,"smallUnsigned":4294967295}"#),
+    (r#"{"small":"7","small_zigzag":-8}"#, r#"{"small":7,"smallZigzag":-8}"#),
+    (r#"{"small":7.0}"#, r#"{"small":7}"#),
+    (r#"{"large":9007199254740993}"#, r#"{"large":"9007199254740993"}"#),
+    (r#"{"large":"-9223372036854775808"}"#, r#"{"large":"-9223372036854775808"}"#),
+    (r#"{"largeUnsigned":"18446744073709551615"}"#, r#"{"largeUnsigned":"18446744073709551615"}"#),
+    (
+        r#"{"largeZigzag":"-1","largeFixed":"1","largeSignedFixed":"-1"}"#,
+        r#"{"largeZigzag":"-1","largeFixed":"1","largeSignedFixed":"-1"}"#,
+    ),
+    (r#"{"smallFixed":1,"smallSignedFixed":-1}"#, r#"{"smallFixed":1,"smallSignedFixed":-1}"#),
+    (r#"{"single":1.5,"twice":1e300}"#, r#"{"single":1.5,"twice":1e300}"#),
+    (r#"{"single":"NaN","twice":"-Infinity"}"#, r#"{"single":"NaN","twice":"-Infinity"}"#),
+    (r#"{"truth":true,"raw":"AP8="}"#, r#"{"truth":true,"raw":"AP8="}"#),
+    (r#"{"raw":"_-8"}"#, r#"{"raw":"/+8="}"#),
+    (
+        r#"{"kind":"KIND_SECOND","kinds":["KIND_FIRST",2]}"#,
+        r#"{"kind":"KIND_SECOND","kinds":["KIND_FIRST","KIND_SECOND"]}"#,
+    ),
+    (r#"{"kind":1}"#, r#"{"kind":"KIND_FIRST"}"#),
+    (r#"{"time":"2026-11-30T12:00:00+02:00"}"#, r#"{"time":"2026-11-30T10:00:00Z"}"#),
+    (r#"{"time":"1969-12-31T23:59:59.000000001Z"}"#, r#"{"time":"1969-12-31T23:59:59.000000001Z"}"#),
+    (r#"{"time":"2026-01-01T00:00:00.5Z","span":"-1.5s"}"#, r#"{"time":"2026-01-01T00:00:00.500Z","span":"-1.500s"}"#),
+    (r#"{"mask":"text,inner.text"}"#, r#"{"mask":"text,inner.text"}"#),
+    (r#"{"texts":["","a"],"numbers":["1",2]}"#, r#"{"texts":["","a"],"numbers":["1","2"]}"#),
+    (r#"{"counts":{"a":"1"}}"#, r#"{"counts":{"a":"1"}}"#),
+    (r#"{"maybe":""}"#, r#"{"maybe":""}"#),
+    (r#"{"left":""}"#, r#"{"left":""}"#),
+    (r#"{"inner":{"inner":{"text":"deep"}}}"#, r#"{"inner":{"inner":{"text":"deep"}}}"#),
+    (
+        r#"{"wrapped":"","anything":{"a":[1,null,{"b":true}]}}"#,
+        r#"{"wrapped":"","anything":{"a":[1.0,null,{"b":true}]}}"#,
+    ),
+];
+
+/// Bodies that fit no contract.
+const WRONG: [&str; 16] = [
+    r#"{"shapes":{"unknown":1}}"#,
+    r#"{"shapes":{"inner":{"unknown":1}}}"#,
+    r#"{"shapes":{"text":7}}"#,
+    r#"{"shapes":{"small":2147483648}}"#,
+    r#"{"shapes":{"small":1.5}}"#,
+    r#"{"shapes":{"smallUnsigned":-1}}"#,
+    r#"{"shapes":{"large":"9223372036854775808"}}"#,
+    r#"{"shapes":{"truth":"true"}}"#,
+    r#"{"shapes":{"raw":"?"}}"#,
+    r#"{"shapes":{"kind":"KIND_NONE"}}"#,
+    r#"{"shapes":{"time":"yesterday"}}"#,
+    r#"{"shapes":{"span":"1 minute"}}"#,
+    r#"{"shapes":{"texts":"a"}}"#,
+    r#"{"shapes":{"left":"a","right":"1"}}"#,
+    r#"{"shapes":[]}"#,
+    r#"[]"#,
+];
+
+/// Verb, path, headers and body of a request, and what comes of it.
+type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, Value);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_service_is_on_the_gateway_with_every_kind_of_value() -> anyhow::Result<()> {
+    let mut specimens = with_specimen().await?;
+    let system = specimens.system();
+    for (sent, expected) in ALIKE {
+        let page = ask(system, &Method::POST, "/v1/mirror", &[], &format!("{{\"shapes\":{sent}}}")).await?;
+        let expected: Value = serde_json::from_str(expected)?;
+        assert_eq!(page.status, 200, "{sent}: {}", page.text);
+        assert_eq!(read(&page)?, json!({"shapes": expected}), "{sent}");
+    }
+    for body in WRONG {
+        let page = ask(system, &Method::POST, "/v1/mirror", &[], body).await?;
+        assert_eq!(page.status, 400, "{body}: {}", page.text);
+        assert_eq!(read(&page)?["reason"], json!("INVALID_REQUEST"), "{body}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_says() -> anyhow::Result<()> {
+    let mut specimens = with_specimen().await?;
+    let system = specimens.system();
+    let cases: [Case<'_>; 13] = [
+        (
+            Method::GET,
+            "/v1/mirror?shapes.text=a%20b&shapes.small=-1&shapes.large=9007199254740993&shapes.truth=true&shapes.kind=KIND_FIRST",
+            &[],
+            "",
+            json!({"shapes": {"text": "a b", "small": -1, "large": "9007199254740993", "truth": true, "kind": "KIND_FIRST"}}),
+        ),
+        (
+            Method::GET,
+            "/v1/mirror?shapes.texts=a&shapes.texts=b&shapes.numbers=1&shapes.kinds=2&shapes.raw=AP8",
+            &[],
+            "",
+            json!({"shapes": {"texts": ["a", "b"], "numbers": ["1"], "kinds": ["KIND_SECOND"], "raw": "AP8="}}),
+        ),
+        (
+            Method::GET,
+            "/v1/mirror?shapes.time=2026-11-30T00:00:00Z&shapes.span=1.5s&shapes.mask=text,inner.text&shapes.wrapped=x",
+            &[],
+            "",
+            json!({"shapes": {"time": "2026-11-30T00:00:00Z", "span": "1.500s", "mask": "text,inner.text", "wrapped": "x"}}),
+        ),
+        (
+            Method::GET,
+            "/v1/mirror?shapes.largeUnsigned=18446744073709551615&shapes.twice=1.5&shapes.inner.inner.text=deep",
+            &[],
+            "",
+            json!({"shapes": {"largeUnsigned": "18446744073709551615", "twice": 1.5, "inner": {"inner": {"text": "deep"}}}}),
+        ),
+        (
+            Method::GET,
+            "/v1/mirror/a%2Fb/kinds/KIND_SECOND?tag=x",
+            &[],
+            "",
+            json!({"shapes": {"text": "a/b", "kind": "KIND_SECOND"}, "tag": "x"}),
+        ),
+        (Method::GET, "/v1/mirror/folders/1/files/2/3%2F4", &[], "", json!({"tag": "folders/1/files/2/3%2F4"})),
+        (Method::GET, "/v1/mirror:shapes?shapes.text=only", &[], "", json!({"text": "only"})),
+        (
+            Method::PUT,
+            "/v1/mirror/t?etag=e",
+            &[],
+            r#"{"text":"in the body"}"#,
+            json!({"shapes": {"text": "in the body"}, "tag": "t", "etag": "e"}),
+        ),
+        (
+            Method::PATCH,
+            "/v1/mirror/t",
+            &[("if-match", "\"3\""), ("idempotency-key", "\"k\"")],
+            r#"{"shapes":{"text":"x"}}"#,
+            json!({"shapes": {"text": "x"}, "tag": "t", "etag": "\"3\"", "requestId": "k", "updateMask": "shapes"}),
+        ),
+        (
+            Method::PATCH,
+            "/v1/mirror/t",
+            &[],
+            r#"{"shapes":{"text":"x"},"updateMask":"tag"}"#,
+            json!({"shapes": {"text": "x"}, "tag": "t", "updateMask": "tag"}),
+        ),
+        (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"t"}"#, json!({"tag": "t"})),
+        (Method::DELETE, "/v1/mirror/t:away", &[], "", json!({"tag": "t"})),
+        (Method::HEAD, "/v1/mirror?tag=x", &[], "", Value::Null),
+    ];
+    for (verb, path, headers, body, expected) in cases {
+        let page = ask(system, &verb, path, headers, body).await?;
+        assert_eq!(page.status, 200, "{verb} {path}: {}", page.text);
+        let came = if verb == Method::HEAD { Value::Null } else { read(&page)? };
+        assert_eq!(came, expected, "{verb} {path}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
+    let mut specimens = with_specimen().await?;
+    let system = specimens.system();
+    let cases: [(Method, &str, &[(&str, &str)], &str, u16); 14] = [
+        (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.text=a&shapes.text=b", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.left=a&shapes.right=1", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.small=2147483648", &[], "", 400),
+        (Method::GET, "/v1/mirror/a/kinds/KIND_NONE", &[], "", 400),
+        (Method::GET, "/v1/mirror", &[], "{}", 400),
+        (Method::POST, "/v1/mirror?tag=x", &[], "{}", 400),
+        (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"other"}"#, 400),
+        (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\"")], r#"{"etag":"\"4\""}"#, 400),
+        (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\", \"4\"")], "{}", 400),
+        (Method::POST, "/v1/specimens:gather", &[], "{}", 404),
+        (Method::POST, "/v1/specimens:log", &[], "{}", 404),
+    ];
+    for (verb, path, headers, body, status) in cases {
+        let page = ask(system, &verb, path, headers, body).await?;
+        assert_eq!(page.status.as_u16(), status, "{verb} {path} {body}: {}", page.text);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_code_of_grpc_has_its_status_in_http() -> anyhow::Result<()> {
+    let mut specimens = with_specimen().await?;
+    let system = specimens.system();
+    let codes: [(i32, &str, u16); 16] = [
+        (1, "CANCELLED", 499),
+        (2, "UNKNOWN", 500),
+        (3, "INVALID_ARGUMENT", 400),
+        (4, "DEADLINE_EXCEEDED", 504),
+        (5, "NOT_FOUND", 404),
+        (6, "ALREADY_EXISTS", 409),
+        (7, "PERMISSION_DENIED", 403),
+        (8, "RESOURCE_EXHAUSTED", 429),
+        (9, "FAILED_PRECONDITION", 400),
+        (10, "ABORTED", 409),
+        (11, "OUT_OF_RANGE", 400),
+        (12, "UNIMPLEMENTED", 501),
+        (13, "INTERNAL", 500),
+        (14, "UNAVAILABLE", 503),
+        (15, "DATA_LOSS", 500),
+        (16, "UNAUTHENTICATED", 401),
+    ];
+    for (code, name, status) in codes {
+        let page =
+            ask(system, &Method::POST, "/v1/specimens:write", &[], &format!(r#"{{"task":{{"code":{code}}}}}"#)).await?;
+        assert_eq!((page.status.as_u16(), &read(&page)?["code"]), (status, &json!(name)), "{}", page.text);
+        assert_eq!(page.headers.contains_key("retry-after"), [8, 14].contains(&code), "{name}");
+    }
+    let slow = "/v1/specimens:echo?task.wait=5s";
+    let page = ask(system, &Method::GET, slow, &[("request-timeout", "0.2")], "").await?;
+    assert_eq!((page.status.as_u16(), &read(&page)?["code"]), (504, &json!("DEADLINE_EXCEEDED")), "{}", page.text);
+    let left = ask(system, &Method::GET, "/v1/specimens:echo?text=x", &[("request-timeout", "60")], "").await?;
+    let left = read(&left)?["left"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(left.starts_with("59.") || left == "60s", "{left}");
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What the services of the mesh offer over HTTP, as they themselves say it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use http::Method as Verb;
+use mesh::Mesh;
+use prost_reflect::{DescriptorPool, MethodDescriptor};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::{
+    contract,
+    gateway::{
+        follow::REGISTRY,
+        route::{Owner, Route},
+        rule,
+    },
+};
+
+/// What is known now; it changes as services come. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Contracts(Arc<watch::Sender<Arc<Known>>>);
+
+/// All that is offered.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// What each service reflects, by its name in the mesh.
+    offers: BTreeMap<String, Arc<Offer>>,
+    /// By verb; what says more about its paths comes first.
+    routes: HashMap<Verb, Vec<Arc<Route>>>,
+}
+
+/// What one service of the mesh reflects.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) owner: Owner,
+    /// The encoded descriptor set that the pool was made of.
+    pub(crate) descriptors: Vec<u8>,
+    pub(crate) pool: DescriptorPool,
+    /// The full names of the gRPC services that it serves.
+    pub(crate) services: Vec<String>,
+}
+
+/// Who answers a path.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Route(Arc<Route>),
+    /// The path is one, but with other verbs.
+    Verbs(Vec<Verb>),
+    Nothing,
+}
+
+impl Contracts {
+    /// Knows what the portal itself was built with.
+    pub(crate) fn built_in(mesh: &Mesh) -> Contracts {
+        let mut offers = BTreeMap::new();
+        for (service, descriptors) in contract::BUILT_IN {
+            let pool = DescriptorPool::decode(descriptors).expect("our own descriptors can be read");
+            let channel = if service == REGISTRY { mesh.registry() } else { mesh.discovered(service, descriptors) };
+            let services = pool.services().map(|service| service.full_name().to_owned()).collect();
+            let owner = Owner { service: service.to_owned(), channel };
+            offers.insert(service.to_owned(), Arc::new(Offer { owner, descriptors: Vec::new(), pool, services }));
+        }
+        Contracts(Arc::new(watch::channel(Arc::new(Known::of(offers))).0))
+    }
+
+    /// What is known now.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        self.0.borrow().clone()
+    }
+
+    /// Takes in what a service reflects, in place of what it did before.
+    pub(crate) fn learn(&self, offer: Offer) {
+        let mut offers = self.known().offers.clone();
+        offers.insert(offer.owner.service.clone(), Arc::new(offer));
+        self.0.send_replace(Arc::new(Known::of(offers)));
+    }
+}
+
+impl Known {
+    fn of(offers: BTreeMap<String, Arc<Offer>>) -> Known {
+        let mut routes = Routes::default();
+        for offer in offers.values() {
+            for method in offer.methods() {
+                match rule::bindings(&method) {
+                    Ok(bindings) => bindings.into_iter().for_each(|binding| routes.add(&method, binding, offer)),
+                    Err(wrong) => warn!("{} cannot be called over HTTP: {wrong}", method.full_name()),
+                }
+            }
+        }
+        Known { routes: routes.finish(), offers }
+    }
+
+    /// Who answers a request.
+    pub(crate) fn find(&self, verb: &Verb, path: &str) -> Found {
+        let routes = |verb: &Verb| self.routes.get(verb).map(Vec::as_slice).unwrap_or_default().iter();
+        // What answers GET answers HEAD: whoever sends it drops the body.
+        let own = if *verb == Verb::HEAD { &Verb::GET } else { verb };
+        if let Some(route) = routes(own).find(|route| route.binding.template.matches(path)) {
+            return Found::Route(route.clone());
+        }
+        let others = [Verb::GET, Verb::POST, Verb::PUT, Verb::PATCH, Verb::DELETE];
+        let verbs: Vec<_> =
+            others.into_iter().filter(|verb| routes(verb).any(|route| route.binding.template.matches(path))).collect();
+        if verbs.is_empty() { Found::Nothing } else { Found::Verbs(verbs) }
+    }
+
+    /// What a service reflects.
+    pub(crate) fn offer(&self, service: &str) -> Option<&Arc<Offer>> {
+        self.offers.get(service)
+    }
+
+    /// What each service reflects.
+    pub(crate) fn offers(&self) -> impl Iterator<Item = &Arc<Offer>> {
+        self.offers.values()
+    }
+
+    /// All routes, in the order of their methods' names.
+    pub(crate) fn routes(&self) -> Vec<&Arc<Route>> {
+        let mut routes: Vec<_> = self.routes.values().flatten().collect();
+        routes.sort_by_cached_key(|route| {
+            (
+                route.method.parent_service().full_name().to_owned(),
+                route.method.path().to_vec(),
+                route.binding.template.to_string(),
+            )
+        });
+        routes
+    }
+}
+
+impl Offer {
+    /// The methods of the services that it serves, in the order of their contracts.
+    pub(crate) fn methods(&self) -> impl Iterator<Item = MethodDescriptor> + '_ {
+        let services = self.services.iter().filter_map(|name| self.pool.get_service_by_name(name));
+        services.flat_map(|service| service.methods().collect::<Vec<_>>())
+    }
+}
+
+#[derive(Default)]
+struct Routes(HashMap<Verb, Vec<Route>>);
+
+impl Routes {
+    fn add(&mut self, method: &MethodDescriptor, binding: rule::Binding, offer: &Offer) {
+        let name = method.full_name();
+        let template = binding.template.clone();
+        if method.is_client_streaming() {
+            return warn!("{name} cannot be called over HTTP: it takes a stream of messages");
+        }
+        if !is_versioned(&template.to_string()) {
+            return warn!("{name} cannot be called over HTTP: {template} does not begin with a version, such as /v1/");
+        }
+        let same = self.0.entry(binding.verb.clone()).or_default();
+        if let Some(taken) = same.iter_mut().find(|route| route.binding.template.collides_with(&template)) {
+            if taken.method.full_name() == name {
+                taken.owners.push(offer.owner.clone());
+            } else {
+                warn!("{name} cannot be called at {template}: {} is there", taken.method.full_name());
+            }
+            return;
+        }
+        match Route::new(method.clone(), binding, offer.owner.clone()) {
+            Ok(route) => same.push(route),
+            Err(wrong) => warn!("{name} cannot be called at {template}: {wrong}"),
+        }
+    }
+
+    fn finish(self) -> HashMap<Verb, Vec<Arc<Route>>> {
+        let sorted = |mut routes: Vec<Route>| {
+            routes.sort_by_cached_key(|route| route.binding.template.precedence());
+            routes.into_iter().map(Arc::new).collect()
+        };
+        self.0.into_iter().map(|(verb, routes)| (verb, sorted(routes))).collect()
+    }
+}
+
+/// Whether a path is the gateway's: its first part is a version, as `v1` or `v2beta1`. Pages have words.
+pub(crate) fn is_versioned(path: &str) -> bool {
+    let first = path.strip_prefix('/').unwrap_or_default().split('/').next().unwrap_or_default();
+    let Some(version) = first.strip_prefix('v') else { return false };
+    version.starts_with(|letter: char| letter.is_ascii_digit()) && version.bytes().all(|b| b.is_ascii_alphanumeric())
+}

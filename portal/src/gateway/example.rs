@@ -1,0 +1,127 @@
+//! A call to paste: the same with curl and with grpcurl, made of the contract alone.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    gateway::{route::Route, rule::Body},
+    grpcurl::quoted,
+};
+
+/// Fields that a first call does without.
+const LEFT_OUT: [&str; 8] =
+    ["request_id", "etag", "update_mask", "page_size", "page_token", "as_of", "after_sequence", "epoch"];
+
+/// How deep messages are filled.
+const DEPTH: usize = 2;
+
+/// How curl calls a method, at the address of this gateway.
+pub(crate) fn curl(route: &Route, site: &str) -> String {
+    let fields: Vec<String> = route.binding.template.fields().map(str::to_owned).collect();
+    let input = route.method.input();
+    let mut path = route.binding.template.to_string();
+    for field in &fields {
+        path = path.replace(&format!("{{{field}}}"), &plain(&input, field));
+    }
+    let verb = &route.binding.verb;
+    let body = match &route.binding.body {
+        Body::Nothing => None,
+        Body::Whole => Some(message(&input, &fields, DEPTH)),
+        Body::Field(field) => Some(value(field, DEPTH)),
+    };
+    let mut line = String::from("curl");
+    if route.method.is_server_streaming() {
+        line.push_str(" -N");
+    }
+    // What has a body is a POST unless it says otherwise.
+    let usual = if body.is_some() { http::Method::POST } else { http::Method::GET };
+    if *verb != usual {
+        line.push_str(&format!(" -X {verb}"));
+    }
+    if let Some(body) = body {
+        line.push_str(" -H 'Content-Type: application/json'");
+        line.push_str(&format!(" -d {}", quoted(&body.to_string())));
+    } else {
+        let query = query(&message(&input, &fields, 0));
+        if !query.is_empty() {
+            path.push_str(&format!("?{query}"));
+        }
+    }
+    format!("{line} {}", quoted(&format!("{site}{path}")))
+}
+
+/// How grpcurl calls it, at the address of whoever answers.
+pub(crate) fn grpcurl(route: &Route) -> String {
+    let address = route.owner(None).and_then(|owner| owner.channel.address());
+    let request = message(&route.method.input(), &[], DEPTH);
+    let data = if request == json!({}) { String::new() } else { format!(" -d {}", quoted(&request.to_string())) };
+    let address = address.unwrap_or_else(|| "ADDRESS:PORT".into());
+    format!("grpcurl -plaintext{data} {address} {}", &route.path.as_str()[1..])
+}
+
+/// The fields of a request that stand in an address.
+fn query(request: &Value) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in request.as_object().into_iter().flatten() {
+        let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
+        match value {
+            Value::String(text) => query.append_pair(name, text),
+            value => query.append_pair(name, &value.to_string()),
+        };
+    }
+    query.finish()
+}
+
+/// A request with something in each field that a first call would have.
+fn message(kind: &MessageDescriptor, without: &[String], depth: usize) -> Value {
+    let has_choice = |field: &FieldDescriptor| field.containing_oneof().is_some_and(|oneof| oneof.fields().len() > 1);
+    let mut object = Map::new();
+    for field in kind.fields() {
+        let name = field.name();
+        if LEFT_OUT.contains(&name) || without.iter().any(|other| other == name) || has_choice(&field) {
+            continue;
+        }
+        // What is asked for once is enough at the outside.
+        let is_flag = field.kind() == Kind::Bool && (name != "validate_only" || depth < DEPTH && depth > 0);
+        let is_deep = depth == 0 && matches!(field.kind(), Kind::Message(_));
+        // What filters and orders is left to who reads its comment.
+        let narrows = matches!(name, "filter" | "order_by" | "order" | "fields" | "parent" | "levels");
+        if is_flag || is_deep || narrows || field.is_map() {
+            continue;
+        }
+        object.insert(field.json_name().to_owned(), value(&field, depth));
+    }
+    Value::Object(object)
+}
+
+fn value(field: &FieldDescriptor, depth: usize) -> Value {
+    let one = match field.kind() {
+        Kind::Message(kind) => match kind.full_name() {
+            "google.protobuf.Timestamp" => json!("2026-01-01T00:00:00Z"),
+            "google.protobuf.Duration" => json!("10s"),
+            _ if depth == 0 => json!({}),
+            _ => message(&kind, &[], depth - 1),
+        },
+        Kind::Enum(kind) => kind.values().nth(1).map_or(json!(0), |value| json!(value.name())),
+        Kind::Bool => json!(true),
+        Kind::String => json!(text(field.name())),
+        Kind::Bytes => json!(""),
+        Kind::Float | Kind::Double => json!(1.0),
+        Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64 => json!("1"),
+        _ => json!(1),
+    };
+    if field.is_list() { json!([one]) } else { one }
+}
+
+fn plain(message: &MessageDescriptor, path: &str) -> String {
+    match message.get_field_by_name(path).map(|field| value(&field, 0)) {
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+        None => "x".into(),
+    }
+}
+
+/// Words for a field of this name.
+fn text(name: &str) -> String {
+    name.replace('_', "-")
+}

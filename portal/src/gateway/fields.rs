@@ -1,0 +1,170 @@
+//! Fields of a request that a path or a query fills: each is a text, and named by its path.
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+use serde_json::Value as Json;
+
+/// What is wrong with a field of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) field: String,
+    pub(crate) description: String,
+}
+
+impl Violation {
+    pub(crate) fn new(field: impl Into<String>, description: impl Into<String>) -> Violation {
+        Violation { field: field.into(), description: description.into() }
+    }
+}
+
+/// Messages that JSON writes as one text or number, so that a query can have them.
+const PLAIN_MESSAGES: [&str; 12] = [
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
+    "google.protobuf.FieldMask",
+    "google.protobuf.DoubleValue",
+    "google.protobuf.FloatValue",
+    "google.protobuf.Int64Value",
+    "google.protobuf.UInt64Value",
+    "google.protobuf.Int32Value",
+    "google.protobuf.UInt32Value",
+    "google.protobuf.BoolValue",
+    "google.protobuf.StringValue",
+    "google.protobuf.BytesValue",
+];
+
+/// The field of this name, as the contract or as JSON spells it.
+pub(crate) fn named(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    message.get_field_by_name(name).or_else(|| message.get_field_by_json_name(name))
+}
+
+/// Whether JSON writes a field of this kind as one text, number or truth.
+pub(crate) fn is_plain(kind: &Kind) -> bool {
+    match kind {
+        Kind::Message(message) => PLAIN_MESSAGES.contains(&message.full_name()),
+        _ => true,
+    }
+}
+
+/// Sets the field at a path, such as `filter.name`; one that is a list gets another element.
+pub(crate) fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), Violation> {
+    let unknown = || Violation::new(path, "there is no such field");
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let field = named(&message.descriptor(), name).ok_or_else(unknown)?;
+    if let Some(rest) = rest {
+        if !matches!(field.kind(), Kind::Message(_)) || field.is_list() || field.is_map() {
+            return Err(unknown());
+        }
+        let Value::Message(inner) = message.get_field_mut(&field) else { return Err(unknown()) };
+        return set(inner, rest, text).map_err(|violation| Violation { field: path.to_owned(), ..violation });
+    }
+    if field.is_map() || !is_plain(&field.kind()) {
+        return Err(Violation::new(path, "it is a message: name one of its fields, or send it in a body"));
+    }
+    let value = value(&field.kind(), text).map_err(|description| Violation::new(path, description))?;
+    if field.is_list() {
+        let Value::List(list) = message.get_field_mut(&field) else { return Err(unknown()) };
+        list.push(value);
+    } else {
+        let taken = field.containing_oneof().is_some_and(|oneof| oneof.fields().any(|other| message.has_field(&other)));
+        if taken || message.has_field(&field) {
+            return Err(Violation::new(path, "it is set twice, or beside another that excludes it"));
+        }
+        message.set_field(&field, value);
+    }
+    Ok(())
+}
+
+fn value(kind: &Kind, text: &str) -> Result<Value, String> {
+    fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
+        text.parse().map_err(|_| format!("{text:?} is not {what}"))
+    }
+    Ok(match kind {
+        Kind::String => Value::String(text.to_owned()),
+        Kind::Bool => Value::Bool(number(text, "true or false")?),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(number(text, "a whole number of 32 bits")?),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(number(text, "a whole number of 64 bits")?),
+        Kind::Uint32 | Kind::Fixed32 => Value::U32(number(text, "a whole number of 32 bits, 0 or more")?),
+        Kind::Uint64 | Kind::Fixed64 => Value::U64(number(text, "a whole number of 64 bits, 0 or more")?),
+        Kind::Float => Value::F32(number(text, "a number")?),
+        Kind::Double => Value::F64(number(text, "a number")?),
+        Kind::Bytes => Value::Bytes(bytes(text)?.into()),
+        Kind::Enum(kind) => {
+            let named = kind.get_value_by_name(text).map(|value| value.number());
+            let number = named.or_else(|| text.parse().ok().filter(|number| kind.get_value(*number).is_some()));
+            Value::EnumNumber(number.ok_or_else(|| {
+                let names: Vec<String> = kind.values().map(|value| value.name().to_owned()).collect();
+                format!("{text:?} is none of {}", names.join(", "))
+            })?)
+        }
+        Kind::Message(kind) => {
+            let as_text = DynamicMessage::deserialize(kind.clone(), Json::String(text.to_owned()));
+            // A truth that is wrapped is no text in JSON.
+            let read = as_text.or_else(|_| {
+                DynamicMessage::deserialize(kind.clone(), text.parse::<bool>().map_or(Json::Null, Json::Bool))
+            });
+            Value::Message(read.map_err(|_| format!("{text:?} is not a {}", kind.name()))?)
+        }
+    })
+}
+
+/// Base64 of either alphabet, padded or not, as proto3's JSON takes it.
+fn bytes(text: &str) -> Result<Vec<u8>, String> {
+    use base64::Engine as _;
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = text.replace('-', "+").replace('_', "/");
+    GeneralPurpose::new(&base64::alphabet::STANDARD, config)
+        .decode(&text)
+        .map_err(|_| format!("{text:?} is not base64"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract;
+
+    fn message(name: &str) -> DynamicMessage {
+        DynamicMessage::new(contract::message(name).unwrap())
+    }
+
+    fn list_products() -> DynamicMessage {
+        message("rundoo.products.v1.ListProductsRequest")
+    }
+
+    #[test]
+    fn texts_become_what_the_contract_says() {
+        let mut request = list_products();
+        for (path, text) in
+            [("page_size", "3"), ("pageToken", "x"), ("filter", "category = \"a\""), ("show_deleted", "true")]
+        {
+            set(&mut request, path, text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        }
+        assert_eq!(
+            serde_json::to_string(&request).unwrap(),
+            r#"{"pageSize":3,"pageToken":"x","filter":"category = \"a\"","showDeleted":true}"#
+        );
+
+        let mut update = message("rundoo.products.v1.UpdateProductRequest");
+        set(&mut update, "update_mask", "name,sku").unwrap();
+        set(&mut update, "id", "9007199254740993").unwrap();
+        assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"id":"9007199254740993","updateMask":"name,sku"}"#);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_by_field() {
+        let mut request = list_products();
+        set(&mut request, "page_size", "1").unwrap();
+        for (path, text, wrong) in [
+            ("page_size", "x", "is not a whole number of 32 bits"),
+            ("page_size", "2", "it is set twice"),
+            ("nonsense", "x", "there is no such field"),
+            ("page_size.x", "x", "there is no such field"),
+            ("show_deleted", "yes", "is not true or false"),
+        ] {
+            let violation = set(&mut request, path, text).unwrap_err();
+            assert_eq!(violation.field, path);
+            assert!(violation.description.contains(wrong), "{path}: {}", violation.description);
+        }
+    }
+}

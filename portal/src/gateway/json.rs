@@ -1,0 +1,228 @@
+//! Messages become JSON as they come off the wire, without being built in between.
+//!
+//! A table for each message says how its fields are written; it is made once for a
+//! contract. What a table cannot do, such as a message whose list comes in two parts,
+//! the dynamic messages of `prost-reflect` do: slower, and the same to a letter of meaning.
+
+mod plain;
+mod wire;
+
+use std::collections::HashMap;
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
+
+pub(crate) use wire::Reader;
+
+use crate::gateway::json::{plain::Plain, wire::Item};
+
+/// How a message and all that it can contain are written. Index 0 is the message itself.
+#[derive(Debug)]
+pub(crate) struct Tables(Vec<Table>);
+
+#[derive(Debug)]
+struct Table {
+    message: MessageDescriptor,
+    /// In the order of their numbers.
+    fields: Vec<Field>,
+}
+
+#[derive(Debug)]
+struct Field {
+    number: u32,
+    /// The key as it stands in JSON: `"name":`.
+    key: String,
+    shape: Shape,
+    /// Whether a value that is the default is left out.
+    implicit: bool,
+    how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    One,
+    List,
+    Map,
+}
+
+/// How one value is written.
+#[derive(Debug)]
+enum How {
+    Plain(Plain),
+    /// By another table.
+    Message(usize),
+    /// By whoever knows all of JSON's rules: Any, Struct and the like.
+    Dynamic(MessageDescriptor),
+    /// An entry of a map, whose key and value stand in a table of their own.
+    Entry(usize),
+}
+
+/// Why a table cannot write a message. Another can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unusual;
+
+/// A message that is none of the kind that was promised.
+#[derive(Debug, thiserror::Error)]
+#[error("an answer that is not what its contract says: {0}")]
+pub(crate) struct Malformed(String);
+
+impl Tables {
+    /// The tables of a message.
+    pub(crate) fn of(message: &MessageDescriptor) -> Tables {
+        let mut maker = Maker { tables: Vec::new(), known: HashMap::new() };
+        maker.table(message);
+        Tables(maker.tables.into_iter().flatten().collect())
+    }
+
+    /// Appends the JSON of an encoded message.
+    pub(crate) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let begin = out.len();
+        match self.message(0, message, out) {
+            Ok(()) => Ok(()),
+            Err(Unusual) => {
+                out.truncate(begin);
+                dynamic(&self.0[0].message, message, out)
+            }
+        }
+    }
+
+    fn message(&self, table: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
+        let table = &self.0[table];
+        let mut open = Open { seen: 0, list: None };
+        out.push(b'{');
+        let begin = out.len();
+        let mut reader = Reader::new(bytes);
+        while let Some((number, item)) = reader.next()? {
+            let Ok(index) = table.fields.binary_search_by_key(&number, |field| field.number) else { continue };
+            let field = &table.fields[index];
+            if open.list != Some(index) {
+                open.close(table, out);
+                // A field that comes again elsewhere: the last counts, or it goes on a list.
+                let bit = 1_u128.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Unusual)?;
+                if open.seen & bit != 0 {
+                    return Err(Unusual);
+                }
+                if field.implicit && item.is_default() {
+                    continue;
+                }
+                open.seen |= bit;
+                if out.len() > begin {
+                    out.push(b',');
+                }
+                out.extend_from_slice(field.key.as_bytes());
+                match field.shape {
+                    Shape::One => {}
+                    Shape::List => out.push(b'['),
+                    Shape::Map => out.push(b'{'),
+                }
+                open.list = (field.shape != Shape::One).then_some(index);
+            } else if !out.ends_with(b"[") {
+                out.push(b',');
+            }
+            self.field(field, item, out)?;
+        }
+        open.close(table, out);
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn field(&self, field: &Field, item: Item<'_>, out: &mut Vec<u8>) -> Result<(), Unusual> {
+        match (&field.how, item) {
+            // Numbers of a list come together.
+            (How::Plain(plain), Item::Bytes(packed)) if field.shape == Shape::List && plain.is_packed() => {
+                let mut reader = Reader::new(packed);
+                let mut first = true;
+                while let Some(item) = reader.packed(plain.wire())? {
+                    if !std::mem::take(&mut first) {
+                        out.push(b',');
+                    }
+                    plain.write(item, out)?;
+                }
+                // An empty piece of a list would leave a comma behind.
+                if first { Err(Unusual) } else { Ok(()) }
+            }
+            (How::Plain(plain), item) => plain.write(item, out),
+            (How::Message(table), Item::Bytes(bytes)) => self.message(*table, bytes, out),
+            (How::Dynamic(kind), Item::Bytes(bytes)) => dynamic(kind, bytes, out).map_err(|_| Unusual),
+            (How::Entry(table), Item::Bytes(bytes)) => self.entry(*table, bytes, out),
+            _ => Err(Unusual),
+        }
+    }
+
+    /// An entry of a map whose key is a text, which comes first; every encoder does it so.
+    fn entry(&self, table: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
+        let [key, value] = self.0[table].fields.as_slice() else { return Err(Unusual) };
+        let mut reader = Reader::new(bytes);
+        let (Some((1, name)), Some((2, item)), None) = (reader.next()?, reader.next()?, reader.next()?) else {
+            return Err(Unusual);
+        };
+        let How::Plain(plain @ Plain::Text) = &key.how else { return Err(Unusual) };
+        plain.write(name, out)?;
+        out.push(b':');
+        self.field(value, item, out)
+    }
+}
+
+/// What of a message is being written.
+struct Open {
+    seen: u128,
+    /// The list or map that goes on.
+    list: Option<usize>,
+}
+
+impl Open {
+    fn close(&mut self, table: &Table, out: &mut Vec<u8>) {
+        if let Some(index) = self.list.take() {
+            out.push(if table.fields[index].shape == Shape::Map { b'}' } else { b']' });
+        }
+    }
+}
+
+struct Maker {
+    tables: Vec<Option<Table>>,
+    known: HashMap<String, usize>,
+}
+
+impl Maker {
+    fn table(&mut self, message: &MessageDescriptor) -> usize {
+        if let Some(index) = self.known.get(message.full_name()) {
+            return *index;
+        }
+        let index = self.tables.len();
+        self.tables.push(None);
+        self.known.insert(message.full_name().to_owned(), index);
+        let mut fields: Vec<Field> = message.fields().map(|field| self.field(&field)).collect();
+        fields.sort_by_key(|field| field.number);
+        self.tables[index] = Some(Table { message: message.clone(), fields });
+        index
+    }
+
+    fn field(&mut self, field: &FieldDescriptor) -> Field {
+        let shape = match (field.is_map(), field.is_list()) {
+            (true, _) => Shape::Map,
+            (_, true) => Shape::List,
+            _ => Shape::One,
+        };
+        let how = match field.kind() {
+            Kind::Message(entry) if field.is_map() => How::Entry(self.table(&entry)),
+            Kind::Message(message) if message.full_name().starts_with("google.protobuf.") => {
+                Plain::message(&message).map_or_else(|| How::Dynamic(message), How::Plain)
+            }
+            Kind::Message(message) => How::Message(self.table(&message)),
+            kind => How::Plain(Plain::of(&kind)),
+        };
+        let key = format!("{}:", serde_json::Value::from(field.json_name()));
+        let implicit = shape == Shape::One && !field.supports_presence();
+        Field { number: field.number(), key, shape, implicit, how }
+    }
+}
+
+fn dynamic(kind: &MessageDescriptor, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let message = DynamicMessage::decode(kind.clone(), bytes).map_err(|cause| Malformed(cause.to_string()))?;
+    let mut serializer = serde_json::Serializer::new(out);
+    message
+        .serialize_with_options(&mut serializer, &SerializeOptions::new())
+        .map_err(|cause| Malformed(cause.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

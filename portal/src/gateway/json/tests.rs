@@ -1,0 +1,124 @@
+//! What the tables write is what the dynamic messages write.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRng;
+use prost::Message as _;
+use prost_reflect::{Kind, Value};
+
+use super::*;
+use crate::contract;
+
+fn written(kind: &MessageDescriptor, bytes: &[u8]) -> (String, bool) {
+    let tables = Tables::of(kind);
+    let (mut out, mut direct) = (Vec::new(), Vec::new());
+    tables.write(bytes, &mut out).unwrap();
+    let is_direct = tables.message(0, bytes, &mut direct).is_ok();
+    (String::from_utf8(out).unwrap(), is_direct)
+}
+
+fn expected(kind: &MessageDescriptor, bytes: &[u8]) -> serde_json::Value {
+    serde_json::to_value(DynamicMessage::decode(kind.clone(), bytes).unwrap()).unwrap()
+}
+
+/// A message of this kind with anything in it.
+fn random(kind: &MessageDescriptor, rng: &mut TestRng, depth: usize) -> DynamicMessage {
+    let mut message = DynamicMessage::new(kind.clone());
+    if kind.full_name() == "google.protobuf.Timestamp" {
+        message.set_field_by_name("seconds", Value::I64(rng.random_range(-62_135_596_800..253_402_300_799)));
+        let step = [1, 1_000, 1_000_000, 1_000_000_000][rng.random_range(0..4)];
+        message.set_field_by_name("nanos", Value::I32(rng.random_range(0..1_000_000_000) / step * step));
+        return message;
+    }
+    if kind.full_name() == "google.protobuf.Duration" {
+        message.set_field_by_name("seconds", Value::I64(rng.random_range(0..1_000_000)));
+        return message;
+    }
+    if kind.full_name() == "google.protobuf.FieldMask" {
+        message.set_field_by_name("paths", Value::List(vec![Value::String("page_size".into())]));
+        return message;
+    }
+    for field in kind.fields() {
+        if rng.random_bool(0.4) || depth == 0 && matches!(field.kind(), Kind::Message(_)) {
+            continue;
+        }
+        let mut one = |kind: &Kind| match kind {
+            Kind::Message(kind) => Value::Message(random(kind, rng, depth - 1)),
+            Kind::String => Value::String(["", "Hammer", "\"\\\n\u{1}é\u{1f528}</"][rng.random_range(0..3)].into()),
+            Kind::Bytes => Value::Bytes(bytes::Bytes::from_static(&[0, 255, 7])),
+            Kind::Bool => Value::Bool(rng.random()),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(rng.random()),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(rng.random()),
+            Kind::Uint32 | Kind::Fixed32 => Value::U32(rng.random()),
+            Kind::Uint64 | Kind::Fixed64 => Value::U64(rng.random()),
+            Kind::Float => Value::F32([0.0, -1.5, f32::NAN, f32::INFINITY][rng.random_range(0..4)]),
+            Kind::Double => Value::F64([0.0, -0.1, 1e300, f64::NEG_INFINITY][rng.random_range(0..4)]),
+            Kind::Enum(_) => Value::EnumNumber(rng.random_range(0..12)),
+        };
+        let value = if field.is_map() {
+            let Kind::Message(entry) = field.kind() else { unreachable!("a map has entries") };
+            let value = one(&entry.map_entry_value_field().kind());
+            Value::Map([(prost_reflect::MapKey::String("k".into()), value)].into())
+        } else if field.is_list() {
+            Value::List(vec![one(&field.kind()), one(&field.kind())])
+        } else {
+            one(&field.kind())
+        };
+        message.set_field(&field, value);
+    }
+    message
+}
+
+mod fuzz {
+    use super::*;
+
+    proptest! {
+
+        #[test]
+        fn every_answer_is_written_as_the_slow_way_writes_it(seed in any::<[u8; 32]>()) {
+            let mut rng = TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &seed);
+            for service in contract::services() {
+                for method in service.methods() {
+                    let kind = method.output();
+                    let bytes = random(&kind, &mut rng, 4).encode_to_vec();
+                    let (text, is_direct) = written(&kind, &bytes);
+                    prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected(&kind, &bytes));
+                    // The empty value of a map's entry is not on the wire.
+                    prop_assert!(is_direct || text.contains(":{\"k\":"), "{} {}", kind.full_name(), text);
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for service in contract::services() {
+                for method in service.methods() {
+                    let kind = method.output();
+                    let mut out = Vec::new();
+                    match Tables::of(&kind).write(&bytes, &mut out) {
+                        Ok(()) => prop_assert_eq!(
+                            serde_json::from_slice::<serde_json::Value>(&out).unwrap(), expected(&kind, &bytes)
+                        ),
+                        Err(Malformed(_)) => prop_assert!(DynamicMessage::decode(kind.clone(), bytes.as_slice())
+                            .map_or(true, |message| serde_json::to_value(message).is_err())),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_in_two_parts_is_whole() {
+    let kind = contract::message("rundoo.products.v1.ListProductsResponse").unwrap();
+    let page = |name: &str| {
+        let product = proto::products::Product { name: name.into(), ..Default::default() };
+        proto::products::ListProductsResponse { products: vec![product], ..Default::default() }.encode_to_vec()
+    };
+    let token = proto::products::ListProductsResponse { next_page_token: "x".into(), ..Default::default() };
+    let bytes = [page("a"), token.encode_to_vec(), page("b")].concat();
+
+    let (text, is_direct) = written(&kind, &bytes);
+
+    assert!(!is_direct);
+    assert_eq!(text, r#"{"products":[{"name":"a"},{"name":"b"}],"nextPageToken":"x"}"#);
+}

@@ -1,0 +1,222 @@
+//! What there is to be called, as an OpenAPI 3.1 document.
+
+mod schema;
+
+use std::collections::BTreeMap;
+
+use prost_reflect::MessageDescriptor;
+use serde_json::{Map, Value, json};
+
+use crate::gateway::{
+    comments, contracts::Known, fields::is_plain, openapi::schema::Schemas, route::Route, rule::Body,
+};
+
+/// The document.
+pub(crate) fn document(known: &Known) -> Value {
+    let mut writer = Writer::default();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let (mut tags, mut seen) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
+    for route in known.routes() {
+        let service = route.method.parent_service();
+        let said = writer.schemas.comments(&service.parent_file()).at(service.path()).to_owned();
+        tags.entry(service.full_name().to_owned()).or_insert(said);
+        let count = seen.entry(route.method.full_name().to_owned()).or_default();
+        *count += 1;
+        let operation = writer.operation(route, *count);
+        let verb = route.binding.verb.as_str().to_ascii_lowercase();
+        paths.entry(route.binding.template.to_string()).or_default().insert(verb, operation);
+    }
+    let tags: Vec<Value> =
+        tags.into_iter().map(|(name, description)| json!({"name": name, "description": description})).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rundoo",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Every annotated method of the mesh as JSON over HTTP: canonical proto3 JSON, \
+                            problems as RFC 9457, streams as newline-delimited JSON.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{}, {"token": []}],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "schemas": writer.schemas.finish(),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "A token from the Account page."},
+            },
+            "responses": {
+                "Problem": {
+                    "description": "What went wrong.",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                },
+            },
+        },
+    })
+}
+
+#[derive(Default)]
+struct Writer {
+    schemas: Schemas,
+}
+
+impl Writer {
+    fn operation(&mut self, route: &Route, count: usize) -> Value {
+        let method = &route.method;
+        let service = method.parent_service();
+        let said = self.schemas.comments(&service.parent_file()).at(method.path()).to_owned();
+        let number = if count == 1 { String::new() } else { format!("_{count}") };
+        let (_, role) = route.need();
+        let mut operation = json!({
+            "operationId": format!("{}_{}{number}", service.name(), method.name()),
+            "tags": [service.full_name()],
+            "summary": comments::summary(&said),
+            "description": format!("{said}\n\nNeeds the role {role}."),
+            "parameters": self.parameters(route),
+            "responses": self.responses(route),
+        });
+        if let Some(body) = self.body(route) {
+            operation["requestBody"] = body;
+        }
+        operation
+    }
+
+    fn parameters(&mut self, route: &Route) -> Vec<Value> {
+        let input = route.method.input();
+        let mut parameters = Vec::new();
+        for path in route.binding.template.fields() {
+            let (schema, said) = self.field(&input, path);
+            let parameter =
+                json!({"name": path, "in": "path", "required": true, "schema": schema, "description": said});
+            parameters.push(parameter);
+        }
+        if route.binding.body != Body::Whole {
+            let body = match &route.binding.body {
+                Body::Field(field) => Some(field.name().to_owned()),
+                _ => None,
+            };
+            self.queries(route, &input, String::new(), (&mut parameters, body.as_deref()));
+        }
+        parameters.extend(headers(route));
+        parameters
+    }
+
+    /// Fields that a query can have; those of messages in it by their paths.
+    fn queries(
+        &mut self,
+        route: &Route,
+        message: &MessageDescriptor,
+        before: String,
+        (parameters, body): (&mut Vec<Value>, Option<&str>),
+    ) {
+        for field in message.fields() {
+            let path = format!("{before}{}", field.name());
+            let is_elsewhere =
+                route.binding.template.fields().any(|other| other == path) || body == Some(path.as_str());
+            if is_elsewhere || field.is_map() {
+                continue;
+            }
+            if is_plain(&field.kind()) {
+                let (schema, said) = self.field(message, field.name());
+                parameters.push(json!({"name": path, "in": "query", "schema": schema, "description": said}));
+            } else if let (prost_reflect::Kind::Message(inner), false) = (field.kind(), field.is_list()) {
+                // Deeper ones can be set too; a document that told them all would not end.
+                if before.is_empty() {
+                    self.queries(route, &inner, format!("{path}."), (parameters, None));
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, message: &MessageDescriptor, path: &str) -> (Value, String) {
+        let mut message = message.clone();
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            let Some(field) = message.get_field_by_name(name) else { break };
+            match field.kind() {
+                prost_reflect::Kind::Message(inner) if names.peek().is_some() => message = inner,
+                _ => {
+                    let said = self.schemas.comments(&field.parent_file()).at(field.path()).to_owned();
+                    return (self.schemas.of_field(&field), said);
+                }
+            }
+        }
+        (json!({"type": "string"}), String::new())
+    }
+
+    fn body(&mut self, route: &Route) -> Option<Value> {
+        let schema = match &route.binding.body {
+            Body::Nothing => return None,
+            // What the path says need not be said again.
+            Body::Whole => self.schemas.of_message(&route.method.input()),
+            Body::Field(field) => self.schemas.of_field(field),
+        };
+        Some(json!({"required": true, "content": {"application/json": {"schema": schema}}}))
+    }
+
+    fn responses(&mut self, route: &Route) -> Value {
+        let schema = match &route.binding.answer {
+            None => self.schemas.of_message(&route.method.output()),
+            Some(field) => self.schemas.of_field(field),
+        };
+        let content = if route.method.is_server_streaming() {
+            let line = json!({
+                "type": "object",
+                "description": "One line of the answer.",
+                "oneOf": [
+                    {"type": "object", "required": ["result"], "properties": {"result": schema}},
+                    {
+                        "type": "object",
+                        "required": ["error"],
+                        "properties": {"error": {"$ref": "#/components/schemas/Problem"}},
+                    },
+                ],
+            });
+            json!({"application/x-ndjson": {"schema": line}})
+        } else {
+            json!({"application/json": {"schema": schema}})
+        };
+        let mut responses = json!({
+            "200": {"description": "The answer.", "content": content},
+            "default": {"$ref": "#/components/responses/Problem"},
+        });
+        if !route.headers.version.is_empty() && route.binding.verb == http::Method::GET {
+            responses["304"] = json!({"description": "It is the same as the version that is known."});
+        }
+        responses
+    }
+}
+
+/// What a method takes of the headers of a request.
+fn headers(route: &Route) -> Vec<Value> {
+    let text = json!({"type": "string"});
+    let mut headers = Vec::new();
+    let mut add = |name: &str, schema: Value, said: &str| {
+        headers.push(json!({"name": name, "in": "header", "schema": schema, "description": said}));
+    };
+    if route.headers.request_id.is_some() {
+        let id = json!({"type": "string", "format": "uuid"});
+        add("Idempotency-Key", id, "The request id: with it, repeating changes nothing more.");
+    }
+    if route.headers.expected.is_some() {
+        add("If-Match", text.clone(), "The ETag of the version that is meant.");
+    }
+    if !route.headers.version.is_empty() && route.binding.verb == http::Method::GET {
+        add("If-None-Match", text, "The ETag that is known: answers 304 while it is the same.");
+    }
+    let seconds = json!({"type": "number", "minimum": 1, "maximum": 60});
+    add(
+        "Request-Timeout",
+        seconds,
+        "Seconds that the client waits. Less than one is taken too, and ends in 504 as soon as it is over.",
+    );
+    if route.owners.len() > 1 {
+        let names: Vec<&str> = route.owners.iter().map(|owner| owner.service.as_str()).collect();
+        add("Rundoo-Service", json!({"type": "string", "enum": names}), "Which service is asked.");
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests;

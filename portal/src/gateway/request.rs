@@ -1,0 +1,266 @@
+//! What a client asks over HTTP, as the message that the method takes.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
+use prost::Message as _;
+use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, ReflectMessage as _, Value};
+use tonic::Code;
+
+use crate::gateway::{
+    fields::{self, Violation},
+    problem::Problem,
+    route::Route,
+    rule::Body,
+};
+
+/// Makes a request happen once.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Errors of one request that are told.
+const MOST_VIOLATIONS: usize = 20;
+
+/// Reads a request: path, query, body and headers, all of which fill fields of one message.
+pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Vec<u8>, Problem> {
+    let mut message = from_body(route, &parts.headers, body)?;
+    let mut violations = Vec::new();
+    if route.binding.body != Body::Whole {
+        let query = parts.uri.query().unwrap_or_default();
+        for (name, text) in form_urlencoded::parse(query.as_bytes()) {
+            violations.extend(fields::set(&mut message, &name, &text).err());
+        }
+    } else if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::invalid("The body holds the whole request: the query must be empty.", Vec::new()));
+    }
+    let captured = route.binding.template.capture(parts.uri.path());
+    let captured = captured.map_err(|_| Problem::invalid("The path is not UTF-8 once it is decoded.", Vec::new()))?;
+    for (field, text) in captured {
+        violations.extend(from_path(&mut message, field, &text).err());
+    }
+    violations.truncate(MOST_VIOLATIONS);
+    if !violations.is_empty() {
+        let what = if violations.len() == 1 { "A field does" } else { "Several fields do" };
+        return Err(Problem::invalid(format!("{what} not fit the contract of this method."), violations));
+    }
+    from_headers(route, &parts.headers, &mut message)?;
+    Ok(message.encode_to_vec())
+}
+
+fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<DynamicMessage, Problem> {
+    let input = route.method.input();
+    let mut message = DynamicMessage::new(input.clone());
+    let field = match &route.binding.body {
+        Body::Nothing if body.is_empty() => return Ok(message),
+        Body::Nothing => return Err(Problem::invalid("This method takes no body: use the query.", Vec::new())),
+        Body::Whole if body.is_empty() => return Ok(message),
+        Body::Whole => None,
+        Body::Field(field) => Some(field),
+    };
+    if !is_json(headers) {
+        let words = "Send the body as application/json.";
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::InvalidArgument,
+            "UNSUPPORTED_MEDIA_TYPE",
+            words,
+        ));
+    }
+    let Some(field) = field else {
+        message = deserialized(input, body)?;
+        infer_mask(route, body, &mut message);
+        return Ok(message);
+    };
+    match field.kind() {
+        Kind::Message(kind) if !field.is_list() && !field.is_map() => {
+            message.set_field(field, Value::Message(deserialized(kind, body)?));
+        }
+        // A list or a plain value is read as the field of a message around it.
+        _ => {
+            let key = serde_json::Value::from(field.json_name()).to_string();
+            let around = [b"{", key.as_bytes(), b":", body, b"}"].concat();
+            message = deserialized(input, &around)?;
+        }
+    }
+    infer_mask(route, body, &mut message);
+    Ok(message)
+}
+
+fn deserialized(kind: prost_reflect::MessageDescriptor, json: &[u8]) -> Result<DynamicMessage, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let options = DeserializeOptions::new().deny_unknown_fields(true);
+    let message = DynamicMessage::deserialize_with_options(kind, &mut deserializer, &options)
+        .map_err(|cause| wrong_json(&cause))?;
+    deserializer.end().map_err(|cause| wrong_json(&cause))?;
+    Ok(message)
+}
+
+/// What serde says, as a sentence; of an unknown field its name too.
+fn wrong_json(cause: &serde_json::Error) -> Problem {
+    let words = cause.to_string();
+    let detail = format!("The body is not the JSON that this method takes: {words}.");
+    let unknown = words.split_once("unrecognized field name '").and_then(|(_, rest)| rest.split_once('\''));
+    let violations = unknown.map(|(field, _)| Violation::new(field, "there is no such field"));
+    Problem::invalid(detail, violations.into_iter().collect())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(media_type) = headers.get(header::CONTENT_TYPE) else { return false };
+    let essence = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// A PATCH changes what its body names, unless it has a mask of its own.
+fn infer_mask(route: &Route, body: &[u8], message: &mut DynamicMessage) {
+    let Some(mask) = &route.headers.mask else { return };
+    if message.has_field(mask) {
+        return;
+    }
+    let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body) else { return };
+    let descriptor = message.descriptor();
+    // What names the product, the version or the request is no part of what is changed.
+    let others = ["etag", "request_id", "validate_only", "update_mask", "allow_missing"];
+    let fields = object.keys().filter_map(|name| fields::named(&descriptor, name));
+    let own = fields.filter(|field| {
+        !others.contains(&field.name()) && !route.binding.template.fields().any(|path| path == field.name())
+    });
+    let paths: BTreeSet<String> = own.map(|field| field.name().to_owned()).collect();
+    let Kind::Message(kind) = mask.kind() else { return };
+    if paths.is_empty() {
+        return;
+    }
+    let mut value = DynamicMessage::new(kind);
+    value.set_field_by_name("paths", Value::List(paths.into_iter().map(Value::String).collect()));
+    message.set_field(mask, Value::Message(value));
+}
+
+/// The path counts; a body may say the same, but nothing else.
+fn from_path(message: &mut DynamicMessage, field: &str, text: &str) -> Result<(), Violation> {
+    let mut alone = DynamicMessage::new(message.descriptor());
+    fields::set(&mut alone, field, text)?;
+    if let Some(first) = field.split('.').next().and_then(|name| fields::named(&message.descriptor(), name)) {
+        if !field.contains('.') && message.has_field(&first) {
+            if message.get_field(&first) != alone.get_field(&first) {
+                return Err(Violation::new(field, "the path says something else"));
+            }
+            return Ok(());
+        }
+    }
+    fields::set(message, field, text)
+}
+
+fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage) -> Result<(), Problem> {
+    if let Some(key) = header_text(headers, &IDEMPOTENCY_KEY)? {
+        // The draft of the header writes it as a quoted text; many clients do not.
+        let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
+        put(message, route.headers.request_id.as_ref(), (&IDEMPOTENCY_KEY, key))?;
+    }
+    if let Some(versions) = header_text(headers, &header::IF_MATCH)? {
+        if versions.contains(',') {
+            return Err(Problem::invalid("If-Match may name one version only.", Vec::new()));
+        }
+        if versions != "*" {
+            let version = versions.trim().trim_start_matches("W/");
+            put(message, route.headers.expected.as_ref(), (&header::IF_MATCH, version))?;
+        }
+    }
+    Ok(())
+}
+
+fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    text.map(Some)
+        .ok_or_else(|| Problem::invalid(format!("The header {name} is malformed or there twice."), Vec::new()))
+}
+
+/// Puts a header into its field, which may say the same already, but nothing else.
+fn put(
+    message: &mut DynamicMessage,
+    field: Option<&FieldDescriptor>,
+    (header, text): (&HeaderName, &str),
+) -> Result<(), Problem> {
+    let Some(field) = field else {
+        return Err(Problem::invalid(format!("This method has no use for the header {header}."), Vec::new()));
+    };
+    let value = Value::String(text.to_owned());
+    if message.has_field(field) && *message.get_field(field) != value {
+        let wrong = Violation::new(field.name(), format!("the header {header} says something else"));
+        return Err(Problem::invalid("The request contradicts itself.", vec![wrong]));
+    }
+    message.set_field(field, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::Method;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::gateway::{Contracts, contracts::Found};
+
+    /// Runs with the contracts that the portal was built with.
+    fn with_routes(work: impl FnOnce(&dyn Fn(&Method, &str) -> Option<Arc<Route>>)) {
+        let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
+        let mut work = Some(work);
+        mesh::client(&nobody, async |mesh| {
+            let known = Contracts::built_in(&mesh).known();
+            let find = |verb: &Method, path: &str| match known.find(verb, path) {
+                Found::Route(route) => Some(route),
+                _ => None,
+            };
+            work.take().expect("it runs once")(&find);
+            Ok(std::process::ExitCode::SUCCESS)
+        });
+    }
+
+    fn parts(verb: &Method, uri: &str) -> Option<Parts> {
+        let request = http::Request::builder().method(verb).uri(uri).header("content-type", "application/json");
+        request.body(()).ok().map(|request| request.into_parts().0)
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn no_body_breaks_it_and_what_it_takes_is_a_message() {
+            with_routes(|find| {
+                let route = find(&Method::POST, "/v1/products").unwrap();
+                let parts = parts(&Method::POST, "/v1/products").unwrap();
+                let words = r#"(\{|\}|\[|\]|:|,|"name"|"sku"|"request_id"|null|7|-1e999|"x"|"\\u0000"|true| )*"#;
+                let body =
+                    prop_oneof![words.prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..80),];
+                let judged = TestRunner::default().run(&body, |body| {
+                    if let Ok(message) = read(&route, &parts, &Bytes::from(body)) {
+                        prop_assert!(DynamicMessage::decode(route.method.input(), message.as_slice()).is_ok());
+                    }
+                    Ok(())
+                });
+                judged.unwrap();
+            });
+        }
+
+        #[test]
+        fn no_address_breaks_it() {
+            with_routes(|find| {
+                let names = "(page_size|pageToken|filter|order_by|show_deleted|a\\.b|%00|%FF|é)";
+                let address =
+                    format!("(/v1/products|/v1/logs|/v1/products/[0-9%a-f:]{{1,9}})\\?({names}=[!-~]{{0,8}}&?)*");
+                let judged = TestRunner::default().run(&proptest::string::string_regex(&address).unwrap(), |address| {
+                    let Some(parts) = parts(&Method::GET, &address) else { return Ok(()) };
+                    let Some(route) = find(&Method::GET, parts.uri.path()) else { return Ok(()) };
+                    if let Ok(message) = read(&route, &parts, &Bytes::new()) {
+                        prop_assert!(DynamicMessage::decode(route.method.input(), message.as_slice()).is_ok());
+                    }
+                    Ok(())
+                });
+                judged.unwrap();
+            });
+        }
+    }
+}
