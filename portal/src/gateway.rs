@@ -64,7 +64,7 @@ const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
 /// The longest time that it can ask for.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Which service is asked, where several offer a method, as all do with MeshService.
+/// Which service is asked, where several offer a method, as all do with `MeshService`.
 const SERVICE: HeaderName = HeaderName::from_static("rundoo-service");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -217,14 +217,13 @@ fn malformed(cause: &json::Malformed) -> Problem {
 
 /// Answers as they come, each on a line: `{"result":…}`, and in the end `{"error":…}` if it is one.
 fn lines(route: std::sync::Arc<Route>, answers: Streaming<Bytes>, call: Call, stop: CancellationToken) -> Response {
-    let told = call.clone();
     let answers = answers.take_until(stop.clone().cancelled_owned()).map(Some).chain(stream::once(async move {
         let stopping = Status::unavailable("the portal stops; begin again where you were");
         stop.is_cancelled().then_some(Err(stopping))
     }));
     let lines = ended_by_errors(answers.filter_map(async |answer| answer)).map(move |answer| {
         let route = route.clone();
-        told.clone().sync_scope(|| line(&route, answer))
+        call.clone().sync_scope(|| line(&route, answer))
     });
     let body = Body::from_stream(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line))));
     let mut response = Response::new(body);

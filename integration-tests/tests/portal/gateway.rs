@@ -13,6 +13,9 @@ use harness::system::{Options, Role, System};
 use http::Method;
 use serde_json::{Value, json};
 
+/// Verb, path, headers and body of a request; status and words of its answer.
+type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Asks the gateway of a system.
@@ -84,7 +87,7 @@ async fn what_is_wrong_with_a_request_is_told_as_a_problem() -> anyhow::Result<(
     let system = System::start().await?;
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(5 * 1024 * 1024));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let cases: [(Method, &str, &[(&str, &str)], &str, u16, &str); 19] = [
+    let cases: [Case<'_>; 19] = [
         (Method::GET, "/v1/products?nonsense=1&page_size=x", &[], "", 400, r#""field":"nonsense""#),
         (Method::GET, "/v1/products?page_size=1&page_size=2", &[], "", 400, "It is set twice"),
         (Method::GET, "/v1/products?page_token=x", &[], "", 400, "INVALID_PAGE_TOKEN"),

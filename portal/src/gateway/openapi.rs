@@ -1,4 +1,4 @@
-//! What there is to be called, as an OpenAPI 3.1 document.
+//! What there is to be called, as an `OpenAPI` 3.1 document.
 
 mod schema;
 

@@ -40,9 +40,13 @@ pub(crate) const OWN_REASONS: [(&str, &str); 17] = [
     ("NO_SUCH_ACCOUNT", "There is no such account."),
 ];
 
+/// What went wrong. Boxed, since most requests go well.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem(Box<Words>);
+
 /// A problem, as a client reads it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Problem {
+struct Words {
     /// Leads to what is written of the reason.
     #[serde(rename = "type")]
     kind: String,
@@ -81,7 +85,7 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, code: Code, reason: &str, detail: impl Into<String>) -> Problem {
         let request_id = Call::current().map(|call| call.request_id().to_owned()).unwrap_or_default();
         let kind = if reason.is_empty() { "about:blank".into() } else { format!("/docs/problems#{reason}") };
-        Problem {
+        Problem(Box::new(Words {
             kind,
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
@@ -95,13 +99,13 @@ impl Problem {
             request_id,
             retry_after: None,
             allow: None,
-        }
+        }))
     }
 
     /// A request that does not fit its contract.
     pub(crate) fn invalid(detail: impl Into<String>, violations: Vec<Violation>) -> Problem {
         let mut problem = Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, "INVALID_REQUEST", detail);
-        problem.violations = violations.into_iter().map(said).collect();
+        problem.0.violations = violations.into_iter().map(said).collect();
         problem
     }
 
@@ -111,16 +115,16 @@ impl Problem {
             Problem::new(http_status(status.code(), conditional), status.code(), "", sentence(status.message()));
         let details = status.get_error_details();
         if let Some(info) = details.error_info() {
-            problem.kind = format!("/docs/problems#{}", info.reason);
-            problem.reason.clone_from(&info.reason);
-            problem.domain.clone_from(&info.domain);
-            problem.metadata = info.metadata.clone().into_iter().collect();
+            problem.0.kind = format!("/docs/problems#{}", info.reason);
+            problem.0.reason.clone_from(&info.reason);
+            problem.0.domain.clone_from(&info.domain);
+            problem.0.metadata = info.metadata.clone().into_iter().collect();
         }
-        problem.violations =
+        problem.0.violations =
             Refusal::fields(status).into_iter().map(|(field, description)| Said { field, description }).collect();
         let waits = matches!(status.code(), Code::ResourceExhausted | Code::Unavailable);
         let asked = Refusal::retry_delay(status).map(|wait| wait.as_secs().max(1));
-        problem.retry_after = asked.or(waits.then_some(u64::from(RETRY_SECONDS)));
+        problem.0.retry_after = asked.or(waits.then_some(u64::from(RETRY_SECONDS)));
         problem
     }
 
@@ -143,7 +147,7 @@ impl Problem {
             _ => "",
         };
         let mut problem = Problem::new(status, code, reason, format!("{}. {}", failure.headline(), failure.text()));
-        problem.retry_after = failure.passes().then_some(u64::from(RETRY_SECONDS));
+        problem.0.retry_after = failure.passes().then_some(u64::from(RETRY_SECONDS));
         problem
     }
 
@@ -153,7 +157,9 @@ impl Problem {
         let names = names.join(", ");
         let detail = format!("This path answers to {names} only.");
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        Problem { allow: Some(names), ..Problem::new(status, Code::Unimplemented, "METHOD_NOT_ALLOWED", detail) }
+        let mut problem = Problem::new(status, Code::Unimplemented, "METHOD_NOT_ALLOWED", detail);
+        problem.0.allow = Some(names);
+        problem
     }
 
     /// The answer in place of another, whose headers stay.
@@ -168,17 +174,17 @@ impl Problem {
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// What it says, on one line.
     pub(crate) fn line(&self) -> String {
-        format!("{} {}: {}", self.code, self.reason, self.detail)
+        format!("{} {}: {}", self.0.code, self.0.reason, self.0.detail)
     }
 
     /// As the last line of a stream.
     pub(crate) fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(&self.0).unwrap_or_default()
     }
 }
 
@@ -192,13 +198,13 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        if let Some(allow) = self.0.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
-        response.extensions_mut().insert(Told(format!("{} {}: {}", self.code, self.reason, self.detail)));
+        response.extensions_mut().insert(Told(format!("{} {}: {}", self.0.code, self.0.reason, self.0.detail)));
         response
     }
 }

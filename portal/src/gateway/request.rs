@@ -138,15 +138,12 @@ fn infer_mask(route: &Route, body: &[u8], message: &mut DynamicMessage) {
 fn from_path(message: &mut DynamicMessage, field: &str, text: &str) -> Result<(), Violation> {
     let mut alone = DynamicMessage::new(message.descriptor());
     fields::set(&mut alone, field, text)?;
-    if let Some(first) = field.split('.').next().and_then(|name| fields::named(&message.descriptor(), name)) {
-        if !field.contains('.') && message.has_field(&first) {
-            if message.get_field(&first) != alone.get_field(&first) {
-                return Err(Violation::new(field, "the path says something else"));
-            }
-            return Ok(());
-        }
+    let own = fields::named(&message.descriptor(), field).filter(|own| message.has_field(own));
+    match own {
+        Some(own) if message.get_field(&own) == alone.get_field(&own) => Ok(()),
+        Some(_) => Err(Violation::new(field, "the path says something else")),
+        None => fields::set(message, field, text),
     }
-    fields::set(message, field, text)
 }
 
 fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage) -> Result<(), Problem> {

@@ -109,7 +109,7 @@ impl Template {
     }
 }
 
-/// The template with its variables by name, as OpenAPI writes it: `/v1/products/{id}:undelete`.
+/// The template with its variables by name, as `OpenAPI` writes it: `/v1/products/{id}:undelete`.
 impl std::fmt::Display for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut at = 0;

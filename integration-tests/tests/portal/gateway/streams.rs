@@ -78,7 +78,7 @@ async fn changes_come_as_they_are_made_and_the_end_is_told() -> anyhow::Result<(
         assert_eq!(change["result"]["product"]["name"], json!(format!("Hammer {number}")), "{change}");
     }
 
-    let ending = tokio::spawn(async move {
+    let ending = mesh::spawn("ending", async move {
         system.stop(Role::Portal).await?;
         anyhow::Ok(system)
     });
