@@ -18,7 +18,7 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
 
 impl Channel {
-    /// A channel to instances at fixed addresses: the balancer alone, without a registry.
+    /// A channel to instances at fixed addresses: the balancer alone, without a registry and in plain text.
     ///
     /// `service` names it in errors and metrics. `descriptors`, the encoded descriptor set
     /// of its contract, say which methods may be repeated; none are when it is empty.
