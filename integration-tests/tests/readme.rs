@@ -207,6 +207,7 @@ async fn its_commands_work_as_printed() -> anyhow::Result<()> {
             "grpcurl" if has_grpcurl => up.shell(&here)?,
             "grpcurl" => grpcurl(&here).await.with_context(|| command.clone())?,
             "just" => up.shell(&here)?,
+            "curl" => up.shell(&here.replacen("curl ", "curl -sSf ", 1))?,
             "cargo" if [" import ", " registry -- ", " logsvc -- "].iter().any(|part| command.contains(part)) => {
                 up.shell(&here)?
             }

@@ -2,6 +2,7 @@
 
 mod contracts;
 mod kinds;
+mod roles;
 mod streams;
 mod tools;
 

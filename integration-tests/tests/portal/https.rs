@@ -13,6 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::door::people::{PASSWORD, command};
+
 /// A page by HTTPS, as its bytes.
 async fn get(certificates: &Certificates, port: u16, path: &str) -> anyhow::Result<String> {
     let mut roots = RootCertStore::empty();
@@ -62,11 +64,13 @@ async fn pages_are_served_by_https_and_a_new_certificate_is_taken_up() -> anyhow
     let system = System::start().await?;
     let certificates = Certificates::complete(&system.folder().join("own"))?;
     let port = free_port()?;
+    command(&system, &["user", "add", "root", "--role", "administrator"], Some(PASSWORD))?;
     let portal = portal(&system, &certificates, port).await?;
 
     eventually("pages are there", async || {
-        let page = get(&certificates, port, "/").await?;
+        let page = get(&certificates, port, "/login").await?;
         anyhow::ensure!(page.starts_with("HTTP/1.1 200"), "{page}");
+        anyhow::ensure!(page.contains("strict-transport-security: "), "{page}");
         Ok(())
     })
     .await;

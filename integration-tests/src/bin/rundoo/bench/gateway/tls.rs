@@ -41,7 +41,7 @@ pub(super) async fn measure(report: &mut Report, each: Duration) -> anyhow::Resu
 }
 
 /// A whole system with products to list.
-async fn start(protection: Protection) -> anyhow::Result<System> {
+pub(super) async fn start(protection: Protection) -> anyhow::Result<System> {
     let system = System::with(Options { protection, ..Options::default() }).await?;
     for number in 0..PRODUCTS {
         let request = CreateProductRequest {

@@ -32,6 +32,11 @@ impl Visitors {
 
     /// Gets a page as a browser does: compressed.
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        self.get_as(path, headers, "gzip").await
+    }
+
+    /// Gets something as it is, or compressed.
+    pub(crate) async fn get_as(&self, path: &str, headers: &[(&str, &str)], encoding: &str) -> anyhow::Result<Answer> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) if !connection.is_closed() => connection,
@@ -39,7 +44,7 @@ impl Visitors {
         };
         connection.ready().await?;
         let mut request =
-            Request::get(path).header(header::HOST, self.address.to_string()).header(header::ACCEPT_ENCODING, "gzip");
+            Request::get(path).header(header::HOST, self.address.to_string()).header(header::ACCEPT_ENCODING, encoding);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
