@@ -24,13 +24,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::error::Failure;
+use crate::{error::Failure, upload::LEAST_RATE};
 
 /// How long nothing may come.
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// Bytes a second that are little: a bad phone connection has more.
-const LEAST_RATE: u64 = 1024;
 
 /// Bytes that may be held before they are used; heads of fields take some hundred.
 const MOST_HELD: usize = 256 * 1024;

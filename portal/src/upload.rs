@@ -1,27 +1,32 @@
 //! Reads the whole body of a request before its handler runs, within bounds.
 //!
-//! The deadline is for all of it: a limit per chunk would let a client send one
-//! byte a second for ever.
+//! Instead of a total time it has a minimum rate over all of it: a limit per chunk would
+//! let a client send one byte a second for ever, and a total time would cut who has a
+//! slow link.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    body::{Body, HttpBody as _, to_bytes},
+    body::{Body, HttpBody as _},
     extract::Request,
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::{HeaderValue, header};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Failure;
 
 /// The largest form; the three fields of a product take 5 KiB at worst.
 const MAX_BODY: usize = 64 * 1024;
 
-/// How long all of a body may take.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a body may take besides what its size allows.
+const BEGINNING: Duration = Duration::from_secs(10);
+
+/// Bytes a second that are little: a bad phone connection has more.
+pub(crate) const LEAST_RATE: u64 = 1024;
 
 /// Answers 415 to a body that is compressed: nothing here unpacks one, and a small one may be large inside.
 pub(crate) async fn refuse_encoded(request: Request, next: Next) -> Response {
@@ -46,18 +51,23 @@ pub(crate) async fn read_whole(request: Request, next: Next) -> Response {
     response
 }
 
-/// Reads all of a body, unless it has more than `most` bytes.
+/// Reads all of a body, unless it has more than `most` bytes, or hardly comes.
 pub(crate) async fn read(body: Body, most: usize) -> Result<Bytes, Failure> {
     if body.size_hint().lower() > most as u64 {
         return Err(Failure::TooLarge);
     }
-    match timeout(BODY_DEADLINE, to_bytes(body, most)).await {
-        Err(_) => Err(Failure::TooSlow),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(cause)) => {
-            // axum wraps what ran over in an error of http-body-util.
-            let over = cause.source().is_some_and(|cause| cause.to_string().contains("length limit"));
-            Err(if over { Failure::TooLarge } else { Failure::BadRequest("The form did not arrive whole.".into()) })
+    let (began, mut pieces, mut whole) = (Instant::now(), body.into_data_stream(), BytesMut::new());
+    loop {
+        let budget = BEGINNING + Duration::from_secs(whole.len() as u64 / LEAST_RATE);
+        match timeout_at(began + budget, pieces.next()).await {
+            Err(_) => return Err(Failure::TooSlow),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(_))) => return Err(Failure::BadRequest("The body did not arrive whole.".into())),
+            Ok(Some(Ok(piece))) if whole.len() + piece.len() > most => {
+                drop(piece);
+                return Err(Failure::TooLarge);
+            }
+            Ok(Some(Ok(piece))) => whole.extend_from_slice(&piece),
         }
     }
 }
@@ -71,6 +81,19 @@ mod tests {
         let chunk = || Ok::<_, std::io::Error>(vec![b'x'; 1024]);
         let endless = futures_util::stream::iter(std::iter::repeat_with(chunk));
         assert!(matches!(read(Body::from_stream(endless), MAX_BODY).await, Err(Failure::TooLarge)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_a_rate_and_no_total_time() {
+        let pieces = |size: usize| {
+            let pieces = futures_util::stream::iter(0..60).then(move |_| async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok::<_, std::io::Error>(vec![b'x'; size])
+            });
+            read(Body::from_stream(pieces), 1 << 20)
+        };
+        assert_eq!(pieces(2048).await.unwrap().len(), 60 * 2048);
+        assert!(matches!(pieces(512).await, Err(Failure::TooSlow)));
     }
 
     #[tokio::test]
