@@ -75,6 +75,16 @@ impl Backends {
         }
     }
 
+    /// The channel to a service by its name in the mesh, for those that the pages ask too.
+    pub(crate) fn named(&self, service: &str) -> Option<&Channel> {
+        match service {
+            "productsvc" => Some(self.channel(Backend::Catalogue)),
+            "registry" => Some(self.channel(Backend::Registry)),
+            "logsvc" => Some(self.channel(Backend::Logs)),
+            _ => None,
+        }
+    }
+
     /// How grpcurl asks the same; nothing while nobody is there to be asked.
     pub(crate) fn command(&self, backend: Backend, method: Method, request: &impl Message) -> Option<Command> {
         let channel = self.channel(backend);

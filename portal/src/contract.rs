@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
+use crate::gateway::descriptors;
+
 /// Services and the contracts that they were built with, by their names in the mesh.
 pub(crate) const BUILT_IN: [(&str, &[u8]); 3] = [
     ("logsvc", proto::logs::DESCRIPTORS),
@@ -18,7 +20,7 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     for set in
         [proto::logs::DESCRIPTORS, proto::mesh::DESCRIPTORS, proto::products::DESCRIPTORS, proto::registry::DESCRIPTORS]
     {
-        pool.decode_file_descriptor_set(set).expect("our own descriptors can be read");
+        descriptors::add(&mut pool, set).expect("our own descriptors can be read");
     }
     pool
 });

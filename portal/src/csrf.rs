@@ -18,7 +18,8 @@ pub(crate) async fn refuse_foreign(request: Request, next: Next) -> Response {
     if is_own(request.method(), request.headers()) { next.run(request).await } else { Failure::Foreign.into_response() }
 }
 
-fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+/// Whether a request that may change something comes from this site, or from no browser.
+pub(crate) fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     if method.is_safe() {
         return true;
     }

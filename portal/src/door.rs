@@ -53,7 +53,7 @@ use rules::Need;
 use secret::Secret;
 use store::Store;
 
-use crate::{config::Config, cookie::Cookie, error::Failure, query::link};
+use crate::{config::Config, cookie::Cookie, error::Failure, gateway, list::Wanted, query::link};
 
 /// The door. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,13 +78,14 @@ impl Door {
             app.check_exposure(config.http_listen)?;
         }
         let (settings, is_local) = (&config.door, config.http_listen.ip().is_loopback());
+        let is_guarded = !is_local || settings.login != Login::Auto;
         let mut parts = Parts {
             accounts: None,
-            buckets: settings.rate(is_local).map(Buckets::new),
+            buckets: settings.rate(is_guarded).map(Buckets::new),
             proxies: settings.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
             refused: audit::Refused::none(),
         };
-        if is_local && settings.login == Login::Auto {
+        if !is_guarded {
             return Ok(Door(Arc::new(parts)));
         }
         let path = &settings.accounts.accounts;
@@ -203,7 +204,7 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
     let need = rules::need(request.method(), request.uri().path());
     let visitor = match door.judge(need, request.headers(), &client).await {
         Ok(visitor) => visitor,
-        Err(Failure::Denied(Denial::Login)) if is_for_people(request.method(), request.uri()) => {
+        Err(Failure::Denied(Denial::Login)) if is_for_people(request.method(), request.uri(), request.headers()) => {
             let to = request.uri().path_and_query().map_or("/", |path| path.as_str());
             return Redirect::to(&link("/login", &[("next", to)])).into_response();
         }
@@ -218,7 +219,7 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
     let mut response = next.run(request).await;
     let is_done = response.status().is_success() || response.status().is_redirection();
     if let Some(change) = change.filter(|_| is_done) {
-        change.done(&visitor, &client, response.headers());
+        change.done(&visitor, &client, &response);
     }
     // For the page of a failure, which is made further out.
     response.extensions_mut().insert(visitor);
@@ -226,9 +227,9 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
 }
 
 /// Whether a page was asked for by who can be asked to log in; programs are told that they must.
-fn is_for_people(method: &Method, uri: &Uri) -> bool {
-    let is_for_programs = uri.path() == "/metrics" || uri.path() == "/v1" || uri.path().starts_with("/v1/");
-    *method == Method::GET && !is_for_programs
+fn is_for_people(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    let is_for_programs = uri.path() == "/metrics" || gateway::is_addressed(uri.path());
+    *method == Method::GET && !is_for_programs && Wanted::of(uri.path(), headers) == Wanted::Page
 }
 
 #[cfg(test)]
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn people_are_sent_to_log_in_and_programs_are_told_to() {
-        let is = |method: Method, path: &str| is_for_people(&method, &path.parse().unwrap());
+        let is = |method: Method, path: &str| is_for_people(&method, &path.parse().unwrap(), &HeaderMap::new());
         assert!(is(Method::GET, "/") && is(Method::GET, "/products/7?x=y"));
         assert!(!is(Method::POST, "/products") && !is(Method::GET, "/metrics") && !is(Method::GET, "/v1/products"));
     }

@@ -263,7 +263,7 @@ impl Failure {
     /// A refusal that comes in floods, and is not told one by one.
     pub(crate) fn flood(&self) -> Option<&Denial> {
         match self {
-            Failure::Denied(denial @ (Denial::TooMany { .. } | Denial::Busy)) => Some(denial),
+            Failure::Denied(denial @ (Denial::TooMany { .. } | Denial::Busy | Denial::UnknownToken)) => Some(denial),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod rule;
 mod template;
 
 pub(crate) mod contracts;
+pub(crate) mod descriptors;
 mod follow;
 mod reflection;
 pub(crate) mod route;
@@ -25,7 +26,7 @@ pub(crate) mod openapi;
 
 mod version;
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -35,8 +36,9 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use mesh::{Call, Mesh};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, header, request::Parts};
+use mesh::Call;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
@@ -45,10 +47,13 @@ pub(crate) use follow::Follower;
 pub(crate) use problem::Problem;
 
 use crate::{
+    backends::Backends,
+    csrf,
     door::Visitor,
     error::Failure,
     gateway::{
         contracts::{Found, is_versioned},
+        request::Asked,
         route::{Owner, Route},
     },
     live::Live,
@@ -56,7 +61,10 @@ use crate::{
 };
 
 /// The largest body of a request.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// Bodies above this are read one at a time: a message is many times what its text is.
+const SMALL: usize = 64 * 1024;
 
 /// How long a client waits, in seconds: `Request-Timeout: 2.5`.
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
@@ -74,13 +82,14 @@ const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     pub(crate) contracts: Contracts,
+    large: Arc<Semaphore>,
 }
 
 impl Gateway {
     /// Knows the contracts that the portal was built with, until the services speak for themselves: while
     /// one is away, its methods are there and say so.
-    pub(crate) fn new(mesh: &Mesh) -> Gateway {
-        Gateway { contracts: Contracts::built_in(mesh) }
+    pub(crate) fn new(backends: &Backends) -> Gateway {
+        Gateway { contracts: Contracts::built_in(backends), large: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -118,19 +127,46 @@ impl Gateway {
         let visitor = parts.extensions.get::<Visitor>().ok_or_else(|| Problem::of_failure(&Failure::NoSuchPage))?;
         let (area, role) = route.need();
         visitor.demand_in(area, role).map_err(|failure| Problem::of_failure(&failure))?;
+        if !route.is_read() && !csrf::is_own(&Verb::POST, &parts.headers) {
+            return Err(Problem::of_failure(&Failure::Foreign));
+        }
         let owner = owner(&route, &parts.headers)?.clone();
         let call = call(&route, &parts.headers)?;
         let body = read(body).await?;
-        let request = request::read(&route, parts, &body)?;
+        let one_at_a_time = if body.len() > SMALL { Some(self.large.acquire().await) } else { None };
+        let Asked { request, is_trial } = request::read(&route, parts, &body)?;
+        drop((one_at_a_time, body));
         let conditional = parts.headers.contains_key(header::IF_MATCH);
         if route.method.is_server_streaming() {
             let opened = call.clone().scope(call::stream(&route, &owner, request)).await;
             let answers = opened.map_err(|status| Problem::of(&status, conditional))?;
-            return Ok(lines(route, answers, call, stop));
+            let called = Called::of(&route, is_trial, None);
+            let mut response = lines(route, answers, call, stop);
+            response.extensions_mut().insert(called);
+            return Ok(response);
         }
         let answer = call.scope(call::once(&route, &owner, request)).await;
         let answer = answer.map_err(|status| Problem::of(&status, conditional))?;
-        once(&route, &parts.headers, &answer)
+        let mut response = once(&route, &parts.headers, &answer)?;
+        response.extensions_mut().insert(Called::of(&route, is_trial, version::id(&route.headers.version, &answer)));
+        Ok(response)
+    }
+}
+
+/// What was called, for whoever keeps account of changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    /// The service and the method, without the package.
+    pub(crate) method: String,
+    pub(crate) changes: bool,
+    /// The number of what the answer is about.
+    pub(crate) id: Option<i64>,
+}
+
+impl Called {
+    fn of(route: &Route, is_trial: bool, id: Option<i64>) -> Called {
+        let method = format!("{}/{}", route.method.parent_service().name(), route.method.name());
+        Called { method, changes: !route.is_read() && !is_trial, id }
     }
 }
 
@@ -168,7 +204,7 @@ fn call(route: &Route, headers: &HeaderMap) -> Result<Call, Problem> {
 async fn read(body: Body) -> Result<Bytes, Problem> {
     upload::read(body, MOST_BYTES).await.map_err(|failure| match failure {
         Failure::TooLarge => {
-            let words = format!("A body may have {} MiB.", MOST_BYTES / 1024 / 1024);
+            let words = format!("A body may have {} MiB.", MOST_BYTES >> 20);
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument, "BODY_TOO_LARGE", words)
         }
         Failure::TooSlow => {
@@ -186,10 +222,12 @@ fn once(route: &Route, headers: &HeaderMap, answer: &[u8]) -> Result<Response, P
     let tag = tag.and_then(|tag| HeaderValue::try_from(tag).ok());
     let known = |tag: &HeaderValue| {
         let kept = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|kept| kept.to_str().ok());
-        kept.flat_map(|kept| kept.split(','))
-            .any(|kept| kept.trim().trim_start_matches("W/").as_bytes() == tag.as_bytes())
+        kept.flat_map(|kept| kept.split(',')).any(|kept| {
+            let kept = kept.trim();
+            kept == "*" || kept.trim_start_matches("W/").as_bytes() == tag.as_bytes()
+        })
     };
-    let is_kept = route.binding.verb == http::Method::GET && tag.as_ref().is_some_and(known);
+    let is_kept = route.binding.verb == Verb::GET && tag.as_ref().is_some_and(known);
     let mut response = if is_kept {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -216,7 +254,7 @@ fn malformed(cause: &json::Malformed) -> Problem {
 }
 
 /// Answers as they come, each on a line: `{"result":…}`, and in the end `{"error":…}` if it is one.
-fn lines(route: std::sync::Arc<Route>, answers: Streaming<Bytes>, call: Call, stop: CancellationToken) -> Response {
+fn lines(route: Arc<Route>, answers: Streaming<Bytes>, call: Call, stop: CancellationToken) -> Response {
     let answers = answers.take_until(stop.clone().cancelled_owned()).map(Some).chain(stream::once(async move {
         let stopping = Status::unavailable("the portal stops; begin again where you were");
         stop.is_cancelled().then_some(Err(stopping))

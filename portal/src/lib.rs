@@ -100,7 +100,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let followed = backends.channel(Backend::Catalogue).clone();
     let traffic = Traffic::unseen();
     let (seen, asked) = (traffic.clone(), backends.clone());
-    let gateway = Gateway::new(&mesh);
+    let gateway = Gateway::new(&backends);
     let follower = Follower { mesh: mesh.clone(), backends: backends.clone(), contracts: gateway.contracts.clone() };
     let site = {
         // Who logs in does so by whatever name the portal has; a cookie goes to no other.

@@ -250,8 +250,9 @@ mod tests {
         let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         mesh::client(&nobody, async |mesh| {
             let (changes, traffic, stop) = (Changes::unknown(), Traffic::unseen(), CancellationToken::new());
-            let (gateway, door) = (Gateway::new(&mesh), Door::unlocked());
-            let pages = Site { backends: Backends::of(&mesh), changes, traffic, gateway, door, stop };
+            let backends = Backends::of(&mesh);
+            let (gateway, door) = (Gateway::new(&backends), Door::unlocked());
+            let pages = Site { backends, changes, traffic, gateway, door, stop };
             let response = site(pages, Names::Local, mesh::Pages::default()).oneshot(request).await?;
             let (parts, body) = response.into_parts();
             let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;

@@ -106,7 +106,9 @@ impl Authority {
         let stem = order.name.replace('/', "-");
         let issued =
             Issued { cert: self.folder.join(format!("{stem}.pem")), key: self.folder.join(format!("{stem}-key.pem")) };
-        anyhow::ensure!(stem != "ca", "the name \"ca\" is the authority's own");
+        anyhow::ensure!(stem != "ca" && stem != "ca-key", "the name {stem:?} is the authority's own");
+        let is_ambiguous = stem.ends_with("-key") || order.name.starts_with("operator-");
+        anyhow::ensure!(!is_ambiguous, "{:?} would have the files of another name", order.name);
         let params = leaf(order)?;
         refuse_existing(&[&issued.cert, &issued.key], existing)?;
         let key = KeyPair::generate()?;

@@ -47,8 +47,8 @@ pub struct Settings {
 
 impl Settings {
     /// How often one client may ask, if that is bounded.
-    pub(crate) fn rate(&self, is_local: bool) -> Option<NonZeroU32> {
-        let usual = if is_local { 0 } else { USUAL_RATE };
+    pub(crate) fn rate(&self, is_guarded: bool) -> Option<NonZeroU32> {
+        let usual = if is_guarded { USUAL_RATE } else { 0 };
         NonZeroU32::new(self.client_rate.unwrap_or(usual))
     }
 }

@@ -211,6 +211,10 @@ impl Store {
         let changed = set.bind(name.as_str()).bind(password).execute(&mut *transaction).await?;
         let end = sqlx::query("DELETE FROM sessions WHERE account = (SELECT id FROM accounts WHERE name = $1)");
         end.bind(name.as_str()).execute(&mut *transaction).await?;
+        // Whoever had the old one may have made tokens with it.
+        let revoke =
+            sqlx::query("UPDATE tokens SET revoked = 1 WHERE account = (SELECT id FROM accounts WHERE name = $1)");
+        revoke.bind(name.as_str()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         some(changed.rows_affected())
     }

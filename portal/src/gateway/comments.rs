@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use prost_reflect::FileDescriptor;
+use prost_types::SourceCodeInfo;
 
 /// The comments of one file.
 #[derive(Debug)]
@@ -10,11 +10,10 @@ pub(crate) struct Comments(HashMap<Vec<i32>, String>);
 
 impl Comments {
     /// Reads a file's; one that came without has none.
-    pub(crate) fn of(file: &FileDescriptor) -> Comments {
-        let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location);
-        let said = locations.filter_map(|location| {
-            let text = location.leading_comments.as_deref()?;
-            Some((location.path.clone(), unindented(text)))
+    pub(super) fn of(source: SourceCodeInfo) -> Comments {
+        let said = source.location.into_iter().filter_map(|location| {
+            let text = unindented(location.leading_comments.as_deref()?);
+            Some((location.path, text))
         });
         Comments(said.collect())
     }
@@ -59,12 +58,13 @@ pub(crate) fn paragraphs(comment: &str) -> Vec<Vec<Piece>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract;
+    use crate::{contract, gateway::descriptors};
 
     #[test]
     fn methods_fields_and_values_have_their_comments() {
         let message = contract::message("rundoo.products.v1.UpdateProductRequest").unwrap();
-        let comments = Comments::of(&message.parent_file());
+        let name = message.parent_file().name().to_owned();
+        let comments = Comments::of(descriptors::source(proto::products::DESCRIPTORS, &name).unwrap());
         let mask = message.get_field_by_name("update_mask").unwrap();
         assert!(comments.at(message.path()).starts_with("Changes") || !comments.at(message.path()).is_empty());
         assert_eq!(

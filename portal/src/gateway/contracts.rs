@@ -1,20 +1,22 @@
 //! What the services of the mesh offer over HTTP, as they themselves say it.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use http::Method as Verb;
-use mesh::Mesh;
-use prost_reflect::{DescriptorPool, MethodDescriptor};
+use prost_reflect::{DescriptorPool, FileDescriptor, MethodDescriptor};
 use tokio::sync::watch;
 use tracing::warn;
 
 use crate::{
+    backends::Backends,
     contract,
     gateway::{
-        follow::REGISTRY,
+        comments::Comments,
+        descriptors,
         route::{Owner, Route},
         rule,
     },
@@ -37,8 +39,9 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) owner: Owner,
-    /// The encoded descriptor set that the pool was made of.
-    pub(crate) descriptors: Vec<u8>,
+    /// The encoded descriptor set, with comments.
+    pub(crate) set: Cow<'static, [u8]>,
+    /// The same without them.
     pub(crate) pool: DescriptorPool,
     /// The full names of the gRPC services that it serves.
     pub(crate) services: Vec<String>,
@@ -55,14 +58,15 @@ pub(crate) enum Found {
 
 impl Contracts {
     /// Knows what the portal itself was built with.
-    pub(crate) fn built_in(mesh: &Mesh) -> Contracts {
+    pub(crate) fn built_in(backends: &Backends) -> Contracts {
         let mut offers = BTreeMap::new();
-        for (service, descriptors) in contract::BUILT_IN {
-            let pool = DescriptorPool::decode(descriptors).expect("our own descriptors can be read");
-            let channel = if service == REGISTRY { mesh.registry() } else { mesh.discovered(service, descriptors) };
+        for (service, set) in contract::BUILT_IN {
+            let mut pool = DescriptorPool::new();
+            descriptors::add(&mut pool, set).expect("our own descriptors can be read");
+            let Some(channel) = backends.named(service).cloned() else { continue };
             let services = pool.services().map(|service| service.full_name().to_owned()).collect();
             let owner = Owner { service: service.to_owned(), channel };
-            offers.insert(service.to_owned(), Arc::new(Offer { owner, descriptors: Vec::new(), pool, services }));
+            offers.insert(service.to_owned(), Arc::new(Offer { owner, set: set.into(), pool, services }));
         }
         Contracts(Arc::new(watch::channel(Arc::new(Known::of(offers))).0))
     }
@@ -106,6 +110,12 @@ impl Known {
         let verbs: Vec<_> =
             others.into_iter().filter(|verb| routes(verb).any(|route| route.binding.template.matches(path))).collect();
         if verbs.is_empty() { Found::Nothing } else { Found::Verbs(verbs) }
+    }
+
+    /// What a file says of itself.
+    pub(crate) fn comments(&self, file: &FileDescriptor) -> Comments {
+        let source = self.offers.values().find_map(|offer| descriptors::source(&offer.set, file.name()));
+        Comments::of(source.unwrap_or_default())
     }
 
     /// What a service reflects.

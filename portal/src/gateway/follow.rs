@@ -17,13 +17,13 @@ use crate::{
     backends::Backends,
     gateway::{
         contracts::{Contracts, Offer},
-        reflection,
+        descriptors, reflection,
         route::Owner,
     },
 };
 
 /// The registry is no instance of its own list.
-pub(crate) const REGISTRY: &str = "registry";
+const REGISTRY: &str = "registry";
 
 /// Services start together: one look for all of them.
 const GATHER: Duration = Duration::from_millis(200);
@@ -114,22 +114,20 @@ impl Follower {
             }
             Err(_) => return false,
         };
-        if known.is_some_and(|offer| offer.descriptors == reflected.descriptors) {
+        if known.is_some_and(|offer| *offer.set == *reflected.descriptors) {
             return true;
         }
-        let pool = match DescriptorPool::decode(reflected.descriptors.as_slice()) {
-            Ok(pool) => pool,
-            Err(cause) => {
-                warn!("{service} reflects what is no contract: {cause}");
-                return true;
-            }
-        };
+        let mut pool = DescriptorPool::new();
+        if let Err(cause) = descriptors::add(&mut pool, &reflected.descriptors) {
+            warn!("{service} reflects what is no contract: {cause}");
+            return true;
+        }
         // Again, with what says which of its methods may be repeated.
         let channel = self.channel(service, &reflected.descriptors);
         let owner = Owner { service: service.to_owned(), channel };
-        let (services, descriptors) = (reflected.services, reflected.descriptors);
+        let (services, set) = (reflected.services, reflected.descriptors.into());
         info!(service, "{service} offers {}", services.join(", "));
-        self.contracts.learn(Offer { owner, descriptors, pool, services });
+        self.contracts.learn(Offer { owner, set, pool, services });
         true
     }
 
@@ -147,9 +145,7 @@ impl Follower {
     }
 
     fn channel(&self, service: &str, descriptors: &[u8]) -> Channel {
-        match service {
-            REGISTRY => self.mesh.registry(),
-            service => self.mesh.discovered(service, descriptors),
-        }
+        // Those that the pages ask have one already, with the contract that it was built with.
+        self.backends.named(service).cloned().unwrap_or_else(|| self.mesh.discovered(service, descriptors))
     }
 }

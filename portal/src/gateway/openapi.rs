@@ -12,8 +12,8 @@ use crate::gateway::{
 };
 
 /// The document.
-pub(crate) fn document(known: &Known) -> Value {
-    let mut writer = Writer::default();
+pub(crate) fn document(known: &Known, is_guarded: bool) -> Value {
+    let mut writer = Writer { schemas: Schemas::of(known) };
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let (mut tags, mut seen) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
     for route in known.routes() {
@@ -38,7 +38,7 @@ pub(crate) fn document(known: &Known) -> Value {
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{}, {"token": []}],
+        "security": if is_guarded { json!([{"token": []}]) } else { json!([{}, {"token": []}]) },
         "tags": tags,
         "paths": paths,
         "components": {
@@ -56,12 +56,11 @@ pub(crate) fn document(known: &Known) -> Value {
     })
 }
 
-#[derive(Default)]
-struct Writer {
-    schemas: Schemas,
+struct Writer<'k> {
+    schemas: Schemas<'k>,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn operation(&mut self, route: &Route, count: usize) -> Value {
         let method = &route.method;
         let service = method.parent_service();
@@ -181,6 +180,11 @@ impl Writer {
             "200": {"description": "The answer.", "content": content},
             "default": {"$ref": "#/components/responses/Problem"},
         });
+        if !route.headers.version.is_empty() {
+            let tag =
+                json!({"schema": {"type": "string"}, "description": "The version, for If-Match and If-None-Match."});
+            responses["200"]["headers"] = json!({"ETag": tag});
+        }
         if !route.headers.version.is_empty() && route.binding.verb == http::Method::GET {
             responses["304"] = json!({"description": "It is the same as the version that is known."});
         }

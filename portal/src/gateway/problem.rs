@@ -20,13 +20,15 @@ use crate::{
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The gateway's own reasons, and what they mean.
-pub(crate) const OWN_REASONS: [(&str, &str); 17] = [
+pub(crate) const OWN_REASONS: [(&str, &str); 19] = [
     ("INVALID_REQUEST", "The request does not fit the contract of the method; `violations` names what does not."),
     ("NO_SUCH_METHOD", "No method of any service is at this path."),
     ("METHOD_NOT_ALLOWED", "The path is one, but with other verbs: `Allow` names them."),
     ("UNSUPPORTED_MEDIA_TYPE", "The body is not sent as `application/json`."),
-    ("BODY_TOO_LARGE", "The body has more than 4 MiB."),
+    ("BODY_TOO_LARGE", "The body has more than 1 MiB."),
     ("BODY_TOO_SLOW", "The body took too long to arrive."),
+    ("PRECONDITION_FAILED", "`If-Match` has a weak tag, which never matches."),
+    ("CONTENT_ENCODED", "The body is compressed: send it as it is."),
     ("LOGIN_NEEDED", "Nobody is logged in, and no token came: send `Authorization: Bearer` with one."),
     ("ROLE_TOO_LOW", "The account's role is not enough; the detail names the one that is needed."),
     ("SCOPE_TOO_SMALL", "The token's scopes are not for this."),
@@ -122,6 +124,12 @@ impl Problem {
         }
         problem.0.violations =
             Refusal::fields(status).into_iter().map(|(field, description)| Said { field, description }).collect();
+        // A tag that the service never gave is not that of the present version.
+        if conditional && problem.0.violations.iter().any(|said| said.field == "etag") {
+            let status = StatusCode::PRECONDITION_FAILED;
+            problem.0.status = status.as_u16();
+            status.canonical_reason().unwrap_or_default().clone_into(&mut problem.0.title);
+        }
         let waits = matches!(status.code(), Code::ResourceExhausted | Code::Unavailable);
         let asked = Refusal::retry_delay(status).map(|wait| wait.as_secs().max(1));
         problem.0.retry_after = asked.or(waits.then_some(u64::from(RETRY_SECONDS)));
@@ -144,6 +152,7 @@ impl Problem {
         };
         let reason = match failure {
             Failure::Denied(denial) => denial.reason(),
+            Failure::Encoded => "CONTENT_ENCODED",
             _ => "",
         };
         let mut problem = Problem::new(status, code, reason, format!("{}. {}", failure.headline(), failure.text()));

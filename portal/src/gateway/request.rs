@@ -21,8 +21,16 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// Errors of one request that are told.
 const MOST_VIOLATIONS: usize = 20;
 
+/// A request as the method takes it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: Vec<u8>,
+    /// Whether it only asks what would happen.
+    pub(crate) is_trial: bool,
+}
+
 /// Reads a request: path, query, body and headers, all of which fill fields of one message.
-pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Vec<u8>, Problem> {
+pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, Problem> {
     let mut message = from_body(route, &parts.headers, body)?;
     let mut violations = Vec::new();
     if route.binding.body != Body::Whole {
@@ -44,7 +52,8 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Vec<u8>
         return Err(Problem::invalid(format!("{what} not fit the contract of this method."), violations));
     }
     from_headers(route, &parts.headers, &mut message)?;
-    Ok(message.encode_to_vec())
+    let trial = message.get_field_by_name("validate_only").and_then(|trial| trial.as_bool());
+    Ok(Asked { request: message.encode_to_vec(), is_trial: trial == Some(true) })
 }
 
 fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<DynamicMessage, Problem> {
@@ -68,7 +77,7 @@ fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<Dynamic
     }
     let Some(field) = field else {
         message = deserialized(input, body)?;
-        infer_mask(route, body, &mut message);
+        infer_mask(route, body, &mut message)?;
         return Ok(message);
     };
     match field.kind() {
@@ -82,7 +91,7 @@ fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<Dynamic
             message = deserialized(input, &around)?;
         }
     }
-    infer_mask(route, body, &mut message);
+    infer_mask(route, body, &mut message)?;
     Ok(message)
 }
 
@@ -111,27 +120,36 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// A PATCH changes what its body names, unless it has a mask of its own.
-fn infer_mask(route: &Route, body: &[u8], message: &mut DynamicMessage) {
-    let Some(mask) = &route.headers.mask else { return };
+fn infer_mask(route: &Route, body: &[u8], message: &mut DynamicMessage) -> Result<(), Problem> {
+    let Some(mask) = &route.headers.mask else { return Ok(()) };
     if message.has_field(mask) {
-        return;
+        return Ok(());
     }
-    let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body) else { return };
-    let descriptor = message.descriptor();
-    // What names the product, the version or the request is no part of what is changed.
+    let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body) else { return Ok(()) };
+    // The names of a mask begin with the thing that is changed (AIP-134).
+    let thing = match &route.binding.body {
+        Body::Field(field) => match field.kind() {
+            Kind::Message(thing) => thing,
+            _ => return Ok(()),
+        },
+        _ => message.descriptor(),
+    };
+    // What names the thing, the version or the request is no part of what is changed.
     let others = ["etag", "request_id", "validate_only", "update_mask", "allow_missing"];
-    let fields = object.keys().filter_map(|name| fields::named(&descriptor, name));
+    let fields = object.keys().filter_map(|name| fields::named(&thing, name));
     let own = fields.filter(|field| {
         !others.contains(&field.name()) && !route.binding.template.fields().any(|path| path == field.name())
     });
     let paths: BTreeSet<String> = own.map(|field| field.name().to_owned()).collect();
-    let Kind::Message(kind) = mask.kind() else { return };
     if paths.is_empty() {
-        return;
+        // For the service it would mean all fields.
+        return Err(Problem::invalid("A PATCH names what it changes, in its body or in update_mask.", Vec::new()));
     }
+    let Kind::Message(kind) = mask.kind() else { return Ok(()) };
     let mut value = DynamicMessage::new(kind);
     value.set_field_by_name("paths", Value::List(paths.into_iter().map(Value::String).collect()));
     message.set_field(mask, Value::Message(value));
+    Ok(())
 }
 
 /// The path counts; a body may say the same, but nothing else.
@@ -157,7 +175,11 @@ fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage
             return Err(Problem::invalid("If-Match may name one version only.", Vec::new()));
         }
         if versions != "*" {
-            let version = versions.trim().trim_start_matches("W/");
+            let version = versions.trim();
+            if version.starts_with("W/") {
+                let words = "A weak tag is never the version that is meant.";
+                return Err(Problem::new(StatusCode::PRECONDITION_FAILED, Code::Aborted, "PRECONDITION_FAILED", words));
+            }
             put(message, route.headers.expected.as_ref(), (&header::IF_MATCH, version))?;
         }
     }
@@ -206,7 +228,7 @@ mod tests {
         let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
         let mut work = Some(work);
         mesh::client(&nobody, async |mesh| {
-            let known = Contracts::built_in(&mesh).known();
+            let known = Contracts::built_in(&crate::backends::Backends::of(&mesh)).known();
             let find = |verb: &Method, path: &str| match known.find(verb, path) {
                 Found::Route(route) => Some(route),
                 _ => None,
@@ -233,8 +255,8 @@ mod tests {
                 let body =
                     prop_oneof![words.prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..80),];
                 let judged = TestRunner::default().run(&body, |body| {
-                    if let Ok(message) = read(&route, &parts, &Bytes::from(body)) {
-                        prop_assert!(DynamicMessage::decode(route.method.input(), message.as_slice()).is_ok());
+                    if let Ok(asked) = read(&route, &parts, &Bytes::from(body)) {
+                        prop_assert!(DynamicMessage::decode(route.method.input(), asked.request.as_slice()).is_ok());
                     }
                     Ok(())
                 });
@@ -251,8 +273,8 @@ mod tests {
                 let judged = TestRunner::default().run(&proptest::string::string_regex(&address).unwrap(), |address| {
                     let Some(parts) = parts(&Method::GET, &address) else { return Ok(()) };
                     let Some(route) = find(&Method::GET, parts.uri.path()) else { return Ok(()) };
-                    if let Ok(message) = read(&route, &parts, &Bytes::new()) {
-                        prop_assert!(DynamicMessage::decode(route.method.input(), message.as_slice()).is_ok());
+                    if let Ok(asked) = read(&route, &parts, &Bytes::new()) {
+                        prop_assert!(DynamicMessage::decode(route.method.input(), asked.request.as_slice()).is_ok());
                     }
                     Ok(())
                 });

@@ -1,6 +1,6 @@
 //! Finds a part of an answer on the wire, without building the answer.
 
-use prost_reflect::FieldDescriptor;
+use prost_reflect::{FieldDescriptor, Kind};
 
 use crate::gateway::json::Reader;
 
@@ -12,6 +12,20 @@ pub(crate) fn of(way: &[FieldDescriptor], answer: &[u8]) -> Option<String> {
         return std::str::from_utf8(inner).ok().filter(|text| !text.is_empty()).map(str::to_owned);
     }
     of(rest, inner)
+}
+
+/// The number of the thing whose version an answer has.
+pub(crate) fn id(way: &[FieldDescriptor], answer: &[u8]) -> Option<i64> {
+    let Kind::Message(thing) = way.first()?.kind() else { return None };
+    let own = thing.get_field_by_name("id").filter(|own| own.kind() == Kind::Int64)?;
+    let mut reader = Reader::new(message(way.first()?, answer));
+    let mut found = None;
+    while let Ok(Some((number, item))) = reader.next() {
+        if number == own.number() {
+            found = item.varint().map(u64::cast_signed);
+        }
+    }
+    found
 }
 
 /// The bytes of a field; empty when it is not there.
@@ -42,6 +56,7 @@ mod tests {
         let inner = contract::message("rundoo.products.v1.Product").unwrap().get_field_by_name("etag").unwrap();
 
         assert_eq!(of(&[outer.clone(), inner.clone()], &answer).as_deref(), Some("v3"));
+        assert_eq!(id(&[outer.clone(), inner.clone()], &answer), Some(7));
         assert_eq!(of(&[outer, inner], &[]), None);
         assert_eq!(of(&[], &answer), None);
     }

@@ -3,6 +3,8 @@
 pub(crate) mod contract;
 pub(crate) mod problems;
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     extract::State,
@@ -11,6 +13,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 
 use crate::{
+    door::Door,
     error::Failure,
     frame::{Frame, Nav},
     gateway::{
@@ -54,8 +57,8 @@ pub(crate) async fn show(State(gateway): State<Gateway>, visit: Visit) -> Respon
 }
 
 /// The document for programs.
-pub(crate) async fn document(State(gateway): State<Gateway>) -> Result<Response, Failure> {
-    let document = openapi::document(&gateway.contracts.known());
+pub(crate) async fn document(State(gateway): State<Gateway>, State(door): State<Door>) -> Result<Response, Failure> {
+    let document = openapi::document(&gateway.contracts.known(), door.is_guarded());
     let json = serde_json::to_vec(&document).map_err(|cause| Failure::Internal(cause.to_string()))?;
     let mut response = json.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -64,9 +67,11 @@ pub(crate) async fn document(State(gateway): State<Gateway>) -> Result<Response,
 
 fn services(known: &Known) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
+    let mut files = BTreeMap::new();
     for route in known.routes() {
         let service = route.method.parent_service();
-        let comments = Comments::of(&service.parent_file());
+        let file = service.parent_file();
+        let comments = files.entry(file.name().to_owned()).or_insert_with(|| known.comments(&file));
         if services.last().is_none_or(|last| last.name != service.full_name()) {
             services.push(Service {
                 name: service.full_name().to_owned(),
@@ -76,7 +81,7 @@ fn services(known: &Known) -> Vec<Service> {
             });
         }
         if let Some(last) = services.last_mut() {
-            last.methods.push(Method::of(route, &comments));
+            last.methods.push(Method::of(route, comments));
         }
     }
     services

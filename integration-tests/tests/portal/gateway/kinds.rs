@@ -160,7 +160,6 @@ fn others() -> Vec<Case<'static>> {
             r#"{"shapes":{"text":"x"},"updateMask":"tag"}"#,
             json!({"shapes": {"text": "x"}, "tag": "t", "updateMask": "tag"}),
         ),
-        (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"t"}"#, json!({"tag": "t"})),
         (Method::DELETE, "/v1/mirror/t:away", &[], "", json!({"tag": "t"})),
         (Method::HEAD, "/v1/mirror?tag=x", &[], "", Value::Null),
     ]
@@ -183,7 +182,7 @@ async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_sa
 async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
     let mut specimens = with_specimen().await?;
     let system = specimens.system();
-    let cases: [(Method, &str, Headers<'_>, &str, u16); 14] = [
+    let cases: [(Method, &str, Headers<'_>, &str, u16); 17] = [
         (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
@@ -196,6 +195,9 @@ async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow:
         (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"other"}"#, 400),
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\"")], r#"{"etag":"\"4\""}"#, 400),
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\", \"4\"")], "{}", 400),
+        (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"t"}"#, 400),
+        (Method::PATCH, "/v1/mirror/t", &[("if-match", "W/\"3\"")], r#"{"shapes":{}}"#, 412),
+        (Method::GET, "/v1/specimens:emit?count=1", &[("sec-fetch-site", "cross-site")], "", 403),
         (Method::POST, "/v1/specimens:gather", &[], "{}", 404),
         (Method::POST, "/v1/specimens:log", &[], "{}", 404),
     ];

@@ -28,6 +28,14 @@ impl<'b> Item<'b> {
         }
     }
 
+    /// What a whole number holds.
+    pub(crate) fn varint(self) -> Option<u64> {
+        match self {
+            Item::Varint(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Whether it is what a field holds that nobody set.
     pub(super) fn is_default(self) -> bool {
         match self {

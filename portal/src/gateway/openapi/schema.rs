@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
-use crate::gateway::comments::Comments;
+use crate::gateway::{comments::Comments, contracts::Known};
 
 /// The schemas that a document refers to, by the full names of their messages.
-#[derive(Debug, Default)]
-pub(super) struct Schemas {
+#[derive(Debug)]
+pub(super) struct Schemas<'k> {
+    known: &'k Known,
     done: BTreeMap<String, Value>,
     /// Comments by file: reading them is the work.
     comments: BTreeMap<String, Comments>,
 }
 
-impl Schemas {
+impl<'k> Schemas<'k> {
+    pub(super) fn of(known: &'k Known) -> Schemas<'k> {
+        Schemas { known, done: BTreeMap::new(), comments: BTreeMap::new() }
+    }
+
     /// All of them, and the one of problems.
     pub(super) fn finish(mut self) -> BTreeMap<String, Value> {
         self.done.insert("Problem".into(), problem());
@@ -98,7 +103,7 @@ impl Schemas {
 
     /// What a file says of itself.
     pub(super) fn comments(&mut self, file: &FileDescriptor) -> &Comments {
-        self.comments.entry(file.name().to_owned()).or_insert_with(|| Comments::of(file))
+        self.comments.entry(file.name().to_owned()).or_insert_with(|| self.known.comments(file))
     }
 }
 

@@ -1,6 +1,9 @@
 //! A gRPC service as its contract tells it: methods with calls to paste, and the messages of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use askama::Template;
 use axum::{
@@ -16,6 +19,7 @@ use crate::{
     gateway::{
         Gateway,
         comments::{self, Comments, Piece},
+        contracts::Known,
         example,
         route::Route,
     },
@@ -82,7 +86,8 @@ pub(crate) async fn show(
     let Some(first) = routes.first() else { return Err(Failure::NoSuchPage) };
     let service = first.method.parent_service();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:5050");
-    let mut reader = Reader::default();
+    let (comments, named, told) = (BTreeMap::new(), VecDeque::new(), Vec::new());
+    let mut reader = Reader { known: known.clone(), comments, named, told };
     let said = reader.said(&service.parent_file(), service.path());
     let site = format!("http://{host}");
     let mut methods: Vec<Method> = Vec::new();
@@ -98,8 +103,8 @@ pub(crate) async fn show(
     Ok(pages::page(StatusCode::OK, &Contract { frame, name, said, methods, things: reader.things() }))
 }
 
-#[derive(Default)]
 struct Reader {
+    known: Arc<Known>,
     comments: BTreeMap<String, Comments>,
     /// Kinds that were named, in the order in which they were.
     named: VecDeque<Named>,
@@ -113,7 +118,7 @@ enum Named {
 
 impl Reader {
     fn said(&mut self, file: &prost_reflect::FileDescriptor, path: &[i32]) -> Vec<Vec<Piece>> {
-        let comments = self.comments.entry(file.name().to_owned()).or_insert_with(|| Comments::of(file));
+        let comments = self.comments.entry(file.name().to_owned()).or_insert_with(|| self.known.comments(file));
         comments::paragraphs(comments.at(path))
     }
 

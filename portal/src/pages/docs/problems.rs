@@ -8,7 +8,7 @@ use crate::{
     frame::{Frame, Nav},
     gateway::{
         Gateway,
-        comments::{self, Comments, Piece},
+        comments::{self, Piece},
         problem::OWN_REASONS,
     },
     pages,
@@ -41,7 +41,7 @@ pub(crate) async fn show(State(gateway): State<Gateway>, visit: Visit) -> Respon
             if domains.iter().any(|domain| domain.name == name) {
                 continue;
             }
-            let comments = Comments::of(&kind.parent_file());
+            let comments = known.comments(&kind.parent_file());
             let named = kind.values().filter(|value| value.number() != 0).map(|value| {
                 let short = value.name().strip_prefix(REASONS.1).unwrap_or(value.name()).to_owned();
                 (short, comments::paragraphs(comments.at(value.path())))

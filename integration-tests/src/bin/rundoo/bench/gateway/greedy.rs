@@ -48,9 +48,9 @@ pub(super) async fn measure(system: &mut System, report: &mut Report, each: Dura
     for number in 0..IDLE {
         idle.push(connect(number, portal).await?);
     }
-    for way in 0..WAYS.len() {
+    for way in WAYS {
         for number in 0..SLOW {
-            mesh::spawn("slow", slowly(number, portal, WAYS[way], stop.clone()));
+            mesh::spawn("slow", slowly(number, portal, way, stop.clone()));
         }
     }
     let beside = visits(portal, each).await?;
