@@ -35,8 +35,8 @@ pub struct Settings {
     #[command(flatten)]
     pub accounts: AccountsFile,
 
-    /// Requests a second that one client may send, twice as many at once; 0 is as many as it likes [default: 200 off
-    /// loopback, 0 on it]
+    /// Requests a second that one client may send, twice as many at once; 0 is as many as it likes [default: 200
+    /// where people log in, 0 elsewhere]
     #[arg(long, env = "PORTAL_CLIENT_RATE", value_name = "REQUESTS")]
     pub client_rate: Option<u32>,
 
