@@ -15,6 +15,7 @@ mod reflection;
 pub(crate) mod route;
 
 mod call;
+mod duplicates;
 mod request;
 
 mod json;

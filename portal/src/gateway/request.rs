@@ -9,6 +9,7 @@ use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, R
 use tonic::Code;
 
 use crate::gateway::{
+    duplicates::Unambiguous,
     fields::{self, Violation},
     problem::Problem,
     route::Route,
@@ -101,6 +102,7 @@ fn deserialized(kind: prost_reflect::MessageDescriptor, json: &[u8]) -> Result<D
     let message = DynamicMessage::deserialize_with_options(kind, &mut deserializer, &options)
         .map_err(|cause| wrong_json(&cause))?;
     deserializer.end().map_err(|cause| wrong_json(&cause))?;
+    let Unambiguous = serde_json::from_slice(json).map_err(|cause| wrong_json(&cause))?;
     Ok(message)
 }
 

@@ -42,6 +42,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/users/{name}/sessions", post(users::end_sessions))
         .route("/users/{name}/remove", post(users::remove))
         .route("/audit", get(audit::show))
+        .route("/audit.csv", get(audit::show))
 }
 
 /// The accounts. While the door is open nobody has one, and there is no such page.

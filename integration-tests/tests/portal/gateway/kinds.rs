@@ -46,7 +46,8 @@ const ALIKE: [(&str, &str); 27] = [
 ];
 
 /// Bodies that fit no contract.
-const WRONG: [&str; 16] = [
+const WRONG: [&str; 17] = [
+    r#"{"shapes":{"text":"a","text":"b"}}"#,
     r#"{"shapes":{"unknown":1}}"#,
     r#"{"shapes":{"inner":{"unknown":1}}}"#,
     r#"{"shapes":{"text":7}}"#,

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use proto::logs::{FieldMatch, Filter, Order, QueryRequest, StoredRecord};
+use proto::logs::{FieldMatch, Filter, Order, QueryRequest, Rows, StoredRecord};
 use serde::Deserialize;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     door::{Door, audit},
     error::{Backend, Failure},
     frame::{Frame, Nav},
+    list::{self, Wanted},
     pages,
     query::{link, records_link},
     time::Moment,
@@ -72,6 +73,7 @@ pub(super) async fn show(
     State(backends): State<Backends>,
     State(door): State<Door>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(Asked { actor, since, page, until }) = asked?;
@@ -90,11 +92,15 @@ pub(super) async fn show(
         let since = if key == USUAL { "" } else { key };
         link("/audit", &[("actor", &actor), ("since", since), ("until", &until), ("page", page)])
     };
+    let rows = Rows { records: found.records };
+    if let Some(list) = wanted.answer(list::RECORDS, &rows, list::next(&found.next, at)) {
+        return Ok(list);
+    }
     let title = if page.is_empty() { "Audit" } else { "Audit, continued" };
     let page = Page {
         frame: Frame::new(&visit, Nav::Audit, title).with_command(backends.command(Backend::Logs, QUERY, &request)),
         since: SINCE.iter().map(|(known, words, _)| (*known, *words, *known == key)).collect(),
-        rows: found.records.into_iter().filter_map(Row::read).collect(),
+        rows: rows.records.into_iter().filter_map(Row::read).collect(),
         is_first: page.is_empty(),
         is_cut: found.is_cut,
         is_guarded: door.is_guarded(),
