@@ -66,13 +66,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_bounded_where_others_reach_the_portal_unless_it_is_said() {
-        let rate = |arguments: &[&str], is_local| {
+    fn a_client_is_bounded_where_people_log_in_unless_it_is_said() {
+        let rate = |arguments: &[&str], is_guarded| {
             let options = Options::parse_from([&["test"], arguments].concat());
-            options.door.rate(is_local).map(NonZeroU32::get)
+            options.door.rate(is_guarded).map(NonZeroU32::get)
         };
-        assert_eq!((rate(&[], true), rate(&[], false)), (None, Some(200)));
-        assert_eq!(rate(&["--client-rate", "0"], false), None);
-        assert_eq!(rate(&["--client-rate", "5"], true), Some(5));
+        assert_eq!((rate(&[], false), rate(&[], true)), (None, Some(200)));
+        assert_eq!(rate(&["--client-rate", "0"], true), None);
+        assert_eq!(rate(&["--client-rate", "5"], false), Some(5));
     }
 }

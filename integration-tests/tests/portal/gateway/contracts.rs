@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use harness::dynamic;
 use harness::http::decode;
 use harness::system::System;
+use harness::{dynamic, eventually};
 use http::Method;
 use serde_json::Value;
 use tokio::process::Command;
@@ -18,7 +18,12 @@ const MOST_SECONDS: &str = "2";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_annotated_method_is_told_of_and_no_other() -> anyhow::Result<()> {
     let system = System::start().await?;
-    let document = read(&system.get("/openapi.json").await?)?;
+    let document = eventually("every process has said what it offers", async || {
+        let document = system.get("/openapi.json").await?;
+        anyhow::ensure!(document.text.contains("MeshService"));
+        read(&document)
+    })
+    .await;
     let mut told = BTreeSet::new();
     for operations in document["paths"].as_object().context("paths")?.values() {
         for operation in operations.as_object().context("operations")?.values() {

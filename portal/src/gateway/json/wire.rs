@@ -60,7 +60,11 @@ impl<'b> Reader<'b> {
             return Ok(None);
         }
         let key = self.varint()?;
-        let number = u32::try_from(key >> 3).map_err(|_| Unusual)?;
+        // Fields count from 1, and a key has 32 bits.
+        let number = u32::try_from(key).map_err(|_| Unusual)? >> 3;
+        if number == 0 {
+            return Err(Unusual);
+        }
         let item = match key & 7 {
             0 => Item::Varint(self.varint()?),
             1 => Item::Fixed64(u64::from_le_bytes(self.array()?)),
