@@ -228,7 +228,7 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
 
 /// Whether a page was asked for by who can be asked to log in; programs are told that they must.
 fn is_for_people(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
-    let is_for_programs = uri.path() == "/metrics" || gateway::is_addressed(uri.path());
+    let is_for_programs = uri.path() == "/metrics" || gateway::is_versioned(uri.path());
     *method == Method::GET && !is_for_programs && Wanted::of(uri.path(), headers) == Wanted::Page
 }
 

@@ -43,7 +43,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
-pub(crate) use contracts::Contracts;
+pub(crate) use contracts::{Contracts, is_versioned};
 pub(crate) use follow::Follower;
 pub(crate) use problem::Problem;
 
@@ -53,7 +53,7 @@ use crate::{
     door::Visitor,
     error::Failure,
     gateway::{
-        contracts::{Found, is_versioned},
+        contracts::Found,
         request::Asked,
         route::{Owner, Route},
     },
@@ -94,18 +94,13 @@ impl Gateway {
     }
 }
 
-/// Whether a request is for the gateway.
-pub(crate) fn is_addressed(path: &str) -> bool {
-    is_versioned(path)
-}
-
 /// Answers what is for the gateway, and hands on what is not.
 pub(crate) async fn serve(
     State((gateway, stop)): State<(Gateway, CancellationToken)>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !is_addressed(request.uri().path()) {
+    if !is_versioned(request.uri().path()) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
@@ -233,11 +228,7 @@ fn once(route: &Route, headers: &HeaderMap, answer: &[u8]) -> Result<Response, P
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut json = Vec::with_capacity(answer.len() * 2 + 16);
-        let sent = match &route.binding.answer {
-            Some(field) => version::message(field, answer),
-            None => answer,
-        };
-        route.tables.write(sent, &mut json).map_err(|cause| malformed(&cause))?;
+        write(route, answer, &mut json)?;
         let mut response = Response::new(Body::from(json));
         response.headers_mut().insert(header::CONTENT_TYPE, JSON);
         response
@@ -249,9 +240,13 @@ fn once(route: &Route, headers: &HeaderMap, answer: &[u8]) -> Result<Response, P
     Ok(response)
 }
 
-fn malformed(cause: &json::Malformed) -> Problem {
-    tracing::error!("{cause}");
-    Problem::of(&Status::internal("the service's answer could not be read"), false)
+/// Writes an answer, or the part of it that the annotation names.
+fn write(route: &Route, answer: &[u8], json: &mut Vec<u8>) -> Result<(), Problem> {
+    let sent = route.binding.answer.as_ref().map_or(answer, |field| version::message(field, answer));
+    route.tables.write(sent, json).map_err(|cause| {
+        tracing::error!("{cause}");
+        Problem::of(&Status::internal("the service's answer could not be read"), false)
+    })
 }
 
 /// Answers as they come, each on a line: `{"result":…}`, and in the end `{"error":…}` if it is one.
@@ -282,13 +277,8 @@ fn ended_by_errors(answers: impl Stream<Item = Result<Bytes, Status>>) -> impl S
 
 fn line(route: &Route, answer: Result<Bytes, Status>) -> Vec<u8> {
     let mut line = b"{\"result\":".to_vec();
-    let written = answer.map_err(|status| Problem::of(&status, false)).and_then(|answer| {
-        let sent = match &route.binding.answer {
-            Some(field) => version::message(field, &answer),
-            None => &answer,
-        };
-        route.tables.write(sent, &mut line).map_err(|cause| malformed(&cause))
-    });
+    let written = answer.map_err(|status| Problem::of(&status, false));
+    let written = written.and_then(|answer| write(route, &answer, &mut line));
     if let Err(problem) = written {
         tracing::info!("a stream of {} ended: {}", route.method.full_name(), problem.line());
         line = b"{\"error\":".to_vec();

@@ -124,14 +124,19 @@ impl Column {
     }
 
     fn cell(&self, row: &DynamicMessage) -> String {
-        let mut value = Value::Message(row.clone());
-        for field in &self.0 {
-            let Value::Message(message) = &value else { return String::new() };
-            if field.supports_presence() && !message.has_field(field) {
+        let mut value = Cow::Borrowed(row);
+        let (last, way) = self.0.split_last().expect("a column has a field");
+        for field in way {
+            if !value.has_field(field) {
                 return String::new();
             }
-            value = message.get_field(field).into_owned();
+            let Value::Message(inner) = value.get_field(field).into_owned() else { return String::new() };
+            value = Cow::Owned(inner);
         }
+        if last.supports_presence() && !value.has_field(last) {
+            return String::new();
+        }
+        let value = value.get_field(last).into_owned();
         let kind = self.0.last().map(FieldDescriptor::kind);
         match (value, kind) {
             (Value::String(text), _) => text,

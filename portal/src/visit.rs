@@ -107,7 +107,7 @@ pub(crate) async fn receive(
     request.extensions_mut().insert(client);
     let mut visit = Visit::read(request.headers(), door.usual_visitor());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let wanted = if gateway::is_addressed(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
+    let wanted = if gateway::is_versioned(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
 
     call.clone()
         .scope(async {

@@ -83,7 +83,7 @@ impl Change {
         let tells_itself =
             own.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
         // What is called over the gateway is known by its contract, not by its verb.
-        let is_called = gateway::is_addressed(path);
+        let is_called = gateway::is_versioned(path);
         (!tells_itself && (is_called || !method.is_safe()))
             .then(|| Change { path: path.to_owned(), method: method.clone() })
     }
@@ -92,7 +92,7 @@ impl Change {
     pub(crate) fn done(self, visitor: &Visitor, client: &Client, answer: &Response) {
         let Some(actor) = visitor.name() else { return };
         let called = answer.extensions().get::<Called>();
-        if gateway::is_addressed(&self.path) && !called.is_some_and(|called| called.changes) {
+        if gateway::is_versioned(&self.path) && !called.is_some_and(|called| called.changes) {
             return;
         }
         let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -33,7 +33,7 @@ pub(crate) fn need(method: &Method, path: &str) -> Need {
         return Need::Nothing;
     }
     // The gateway knows what its methods need.
-    if gateway::is_addressed(path) {
+    if gateway::is_versioned(path) {
         return Need::Login;
     }
     let path = path.strip_prefix('/').unwrap_or(path);

@@ -10,7 +10,7 @@ use prost_reflect::DescriptorPool;
 use proto::registry::{InstanceState, WatchEventsRequest, registry_service_client::RegistryServiceClient};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -108,6 +108,11 @@ impl Follower {
         let channel = known.map_or_else(|| self.channel(service, &[]), |offer| offer.owner.channel.clone());
         let reflected = match timeout(PATIENCE, self.ask(channel.clone())).await {
             Ok(Ok(reflected)) => reflected,
+            // It never will; asking again and again would keep others from being heard of.
+            Ok(Err(status)) if matches!(status.code(), Code::Unimplemented | Code::PermissionDenied) => {
+                warn!("{service} does not say what it offers: {}", status.message());
+                return true;
+            }
             Ok(Err(status)) => {
                 debug!("{service} does not say what it offers: {}", status.message());
                 return false;

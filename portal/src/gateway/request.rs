@@ -17,7 +17,7 @@ use crate::gateway::{
 };
 
 /// Makes a request happen once.
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Errors of one request that are told.
 const MOST_VIOLATIONS: usize = 20;

@@ -81,7 +81,10 @@ impl Route {
 
     /// Whether its contract says that it changes nothing.
     pub(crate) fn is_read(&self) -> bool {
-        is_read(&self.method)
+        use prost_types::{MethodOptions, method_options::IdempotencyLevel};
+
+        let options = self.method.method_descriptor_proto().options.as_ref();
+        options.map(MethodOptions::idempotency_level) == Some(IdempotencyLevel::NoSideEffects)
     }
 
     /// Who answers when the request does not say: this portal where everybody could, else the first.
@@ -92,14 +95,6 @@ impl Route {
             None => named("portal").or_else(|| self.owners.first()),
         }
     }
-}
-
-/// Whether a method's contract says that it changes nothing.
-pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
-    use prost_types::method_options::IdempotencyLevel;
-
-    let level = method.method_descriptor_proto().options.as_ref().map(prost_types::MethodOptions::idempotency_level);
-    level == Some(IdempotencyLevel::NoSideEffects)
 }
 
 impl Headers {
