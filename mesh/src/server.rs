@@ -18,6 +18,7 @@ use crate::tls::Certificates;
 
 mod begun;
 mod connections;
+mod places;
 mod preface;
 
 pub(crate) use connections::{Ends, serve};

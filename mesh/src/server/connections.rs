@@ -23,6 +23,7 @@ use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 
 use super::begun::Begun;
+use super::places::{self, Place};
 use super::{Door, preface};
 use crate::layers::Inner;
 use crate::tls::{Certificates, Complaints, Name};
@@ -71,14 +72,16 @@ impl Ends {
 /// Serves until `ends` says to drain, then finishes what is open, and ends what is left when it says to cut.
 pub(crate) async fn serve(door: Door, service: impl Inner, ends: Ends) {
     let connections = TaskTracker::new();
+    let places = places::open();
     let lock = door.certificates.clone().map(|certificates| Lock { certificates, complaints: Arc::default() });
     let (listener, lock, tracker, told) = (&door.listener, &lock, &connections, &ends);
     let accepting = async move {
         loop {
+            let place = places::take(&places).await;
             let (stream, peer) = accept(listener).await;
             let local_addr = stream.local_addr().ok();
             let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
-            let began = Began { info, name: None, ends: told.clone() };
+            let began = Began { info, name: None, ends: told.clone(), place };
             // A connection ends with its client, or as `ends` says.
             match lock {
                 None => {
@@ -125,6 +128,7 @@ struct Began {
     /// Who its certificate says that it is.
     name: Option<Arc<Name>>,
     ends: Ends,
+    place: Place,
 }
 
 /// Answers the requests of one connection in plain text.
@@ -189,7 +193,7 @@ impl Lock {
 
 /// Answers the requests of one connection that begins with HTTP/2's preface, or with what is none.
 async fn answer(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, began: Began, service: impl Inner) {
-    let Began { info, name, ends } = began;
+    let Began { info, name, ends, place: _until_it_ends } = began;
     // One copy of the stack for each connection, not for each request.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
