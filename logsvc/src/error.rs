@@ -27,6 +27,8 @@ pub(crate) enum Error {
     Busy,
     #[error("the log could not be read: {0}")]
     Unreadable(String),
+    #[error("{caller} may not log as {service}: its certificate is not that of {service}")]
+    OtherService { caller: String, service: String },
 }
 
 /// When a producer may try a full disk again, or another process in the place of one that ends; and a
@@ -53,6 +55,7 @@ impl From<Error> for Status {
             Error::Stopping => (Code::Unavailable, ErrorReason::Stopping),
             Error::ProducerUnknown => (Code::NotFound, ErrorReason::ProducerUnknown),
             Error::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
+            Error::OtherService { .. } => (Code::PermissionDenied, ErrorReason::OtherService),
             Error::Unreadable(_) => (Code::Unavailable, ErrorReason::StorageFailed),
         };
         let refusal = Refusal::new(code, DOMAIN, reason.as_str_name(), error.to_string());

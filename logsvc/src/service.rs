@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mesh::Call;
+use mesh::call::Caller;
 use proto::logs::log_service_server::LogService as Contract;
 use proto::logs::verify_response::Part;
 use proto::logs::{
@@ -66,8 +67,9 @@ type Answers<T> = ReceiverStream<Result<T, Status>>;
 #[tonic::async_trait]
 impl Contract for LogService {
     async fn ship(&self, request: Request<Streaming<ShipRequest>>) -> Result<Response<ShipResponse>, Status> {
+        let caller = Call::of(&request).get::<Caller>().cloned();
         tokio::select! {
-            received = self.intake.receive(request.into_inner()) => received.map(Response::new),
+            received = self.intake.receive(caller, request.into_inner()) => received.map(Response::new),
             // A shipper that keeps its stream open must not keep the service from stopping.
             () = self.stopping.cancelled() => Err(Error::Stopping.into()),
         }

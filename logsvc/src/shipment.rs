@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh::call::Caller;
 use proto::logs::ship_request::Part;
 use proto::logs::{LevelCount, LogRecord, RefusedRecord, ShipHeader, ShipHints, ShipRequest, ShipResponse};
 use tonic::{Status, Streaming};
@@ -36,10 +37,19 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Reads a shipment to its end. The reply says what is on disk.
-    pub(crate) async fn receive(&self, mut parts: Streaming<ShipRequest>) -> Result<ShipResponse, Status> {
+    pub(crate) async fn receive(
+        &self,
+        caller: Option<Caller>,
+        mut parts: Streaming<ShipRequest>,
+    ) -> Result<ShipResponse, Status> {
         let Some(Part::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
             return Err(Error::HeaderExpected.into());
         };
+        if let Some(caller) = caller.filter(|caller| !caller.speaks_for(&header.service)) {
+            let error = Error::OtherService { caller: caller.to_string(), service: header.service };
+            tracing::warn!(caller = caller.as_str(), "refused records: {error}");
+            return Err(error.into());
+        }
         let mut piece = Piece::new(self, header)?;
         while let Some(message) = parts.message().await? {
             match message.part {

@@ -1,6 +1,7 @@
 //! What can go wrong for a caller of the registry.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use mesh::Refusal;
 use proto::registry::{DOMAIN, ErrorReason};
@@ -37,6 +38,8 @@ pub(crate) enum Error {
     Stopping,
     #[error("instances moved to another registry node; come back there")]
     Moved,
+    #[error("{caller} may not speak for {service}: its certificate is not that of {service}")]
+    OtherService { caller: String, service: Arc<str> },
 }
 
 impl Error {
@@ -64,6 +67,7 @@ impl From<Error> for Status {
             Error::TakenDown(_) => (Code::FailedPrecondition, ErrorReason::TakenDown),
             Error::EpochChanged(_) => (Code::FailedPrecondition, ErrorReason::EpochChanged),
             Error::RevisionNotReached(..) => (Code::Unavailable, ErrorReason::RevisionNotReached),
+            Error::OtherService { .. } => (Code::PermissionDenied, ErrorReason::OtherService),
             Error::Moved => (Code::Unavailable, ErrorReason::Moved),
             Error::Stopping => (Code::Unavailable, ErrorReason::Stopping),
         };

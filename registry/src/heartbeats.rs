@@ -21,6 +21,7 @@ use crate::instances::{Now, Order, StreamId};
 use crate::registration::Key;
 use crate::requests;
 use crate::shared::Shared;
+use crate::speaker::Speaker;
 
 /// Commands that a stream does not hear of in its answers alone wait here; more are told with the next beat.
 const MOST_COMMANDS: usize = 64;
@@ -57,6 +58,7 @@ impl Mailbox {
 #[derive(Debug)]
 pub(crate) struct Heartbeats {
     shared: Shared,
+    speaker: Speaker,
     id: StreamId,
     beats: Streaming<HeartbeatRequest>,
     mailbox: Arc<Mailbox>,
@@ -64,9 +66,14 @@ pub(crate) struct Heartbeats {
 }
 
 impl Heartbeats {
-    pub(crate) fn new(shared: Shared, beats: Streaming<HeartbeatRequest>, stopping: CancellationToken) -> Self {
+    pub(crate) fn new(
+        shared: Shared,
+        speaker: Speaker,
+        beats: Streaming<HeartbeatRequest>,
+        stopping: CancellationToken,
+    ) -> Self {
         let (id, mailbox) = shared.open_stream();
-        Self { shared, id, beats, mailbox, stopping }
+        Self { shared, speaker, id, beats, mailbox, stopping }
     }
 
     /// The answers, until the stream ends; a registry that stops puts nobody in doubt.
@@ -96,6 +103,7 @@ impl Heartbeats {
 
     fn renew(&self, beat: HeartbeatRequest) -> Result<HeartbeatResponse, Error> {
         let beats = requests::beats(beat.leases)?;
+        beats.iter().try_for_each(|beat| self.speaker.check(&beat.key))?;
         let mut missing_services: BTreeSet<String> = BTreeSet::new();
         let commands = self.shared.with(|instances| {
             let mut commands = Vec::new();

@@ -10,6 +10,7 @@ mod registration;
 mod instances;
 mod changes;
 mod requests;
+mod speaker;
 mod pieces;
 mod feed;
 mod shared;

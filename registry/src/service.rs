@@ -26,6 +26,7 @@ use crate::instances::{Instances, Now};
 use crate::registration::Key;
 use crate::requests;
 use crate::shared::Shared;
+use crate::speaker::Speaker;
 use crate::watchers::{Watcher, Watching};
 
 /// A watch that has not said what it wants after this long never will.
@@ -62,7 +63,9 @@ impl RegistryService {
 #[tonic::async_trait]
 impl Contract for RegistryService {
     async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let speaker = Speaker::of(&request);
         let (key, registration) = requests::registration(request.into_inner())?;
+        speaker.check(&key)?;
         let registration = Arc::new(registration);
         let granted = self.shared.with(|instances| instances.register(&key, &registration, Now::read()))?;
         Ok(Response::new(RegisterResponse {
@@ -80,12 +83,14 @@ impl Contract for RegistryService {
         &self,
         request: Request<Streaming<HeartbeatRequest>>,
     ) -> Result<Response<Self::HeartbeatStream>, Status> {
-        let heartbeats = Heartbeats::new(self.shared.clone(), request.into_inner(), self.stopping.clone());
+        let speaker = Speaker::of(&request);
+        let heartbeats = Heartbeats::new(self.shared.clone(), speaker, request.into_inner(), self.stopping.clone());
         Ok(Response::new(Box::pin(heartbeats.answers())))
     }
 
     async fn deregister(&self, request: Request<DeregisterRequest>) -> Result<Response<DeregisterResponse>, Status> {
         let goodbye = requests::deregistration(request.get_ref())?;
+        Speaker::of(&request).check(&goodbye.key)?;
         let (key, incarnation) = (&goodbye.key, goodbye.incarnation);
         let mut laggards = Vec::new();
         let mut revision = 0;

@@ -6,8 +6,13 @@ use harness::health;
 use harness::system::{Options, Role, System};
 use jiff::{SignedDuration, Timestamp};
 use mesh::Mesh;
+use proto::logs::log_service_client::LogServiceClient;
+use proto::logs::ship_request::Part;
+use proto::logs::{Level, LogRecord, RecordBatch, ShipHeader, ShipRequest};
 use proto::products::ListProductsRequest;
 use proto::products::product_service_client::ProductServiceClient;
+use proto::registry::registry_service_client::RegistryServiceClient;
+use proto::registry::{DeregisterRequest, HeartbeatRequest, Lease, RegisterRequest};
 use registry::authority::{Issued, Validity};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -123,7 +128,7 @@ async fn who_answers_with_the_certificate_of_another_service_is_not_believed() -
     let mesh = Mesh::client_of(&mesh)?;
     drop(address);
 
-    let mut registry = proto::registry::registry_service_client::RegistryServiceClient::new(mesh.registry());
+    let mut registry = RegistryServiceClient::new(mesh.registry());
     eventually("the words are there", async || {
         let status = registry.discover(proto::registry::DiscoverRequest::default()).await.expect_err("it is not it");
         let words = "the certificate is for logsvc, and registry was expected";
@@ -154,6 +159,71 @@ async fn who_calls_itself_what_its_certificate_does_not_say_is_refused() -> anyh
     products.list_products(request).await?;
     products.list_products(ListProductsRequest::default()).await?;
     nothing_was_done(&system).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_speaks_for_itself_alone() -> anyhow::Result<()> {
+    let mut system = protected(Protection::Tls).await?;
+    let certificates = system.certificates()?.clone();
+    let register = RegisterRequest {
+        service: "portal".into(),
+        instance_id: "forged".into(),
+        boot_nonce: 1,
+        address: "127.0.0.1:9".into(),
+        ..Default::default()
+    };
+    let lease = Lease { service: "portal".into(), instance_id: "forged".into(), incarnation: 1, ..Default::default() };
+    let goodbye = DeregisterRequest {
+        service: "portal".into(),
+        instance_id: "forged".into(),
+        incarnation: 1,
+        ..Default::default()
+    };
+    let shipped = || {
+        let header = ShipHeader {
+            producer: "forger".into(),
+            incarnation: 1,
+            first_sequence: 1,
+            service: "portal".into(),
+            instance_id: "forged".into(),
+            ..Default::default()
+        };
+        let record = LogRecord {
+            sequence: 1,
+            level: Level::Info.into(),
+            target: "portal::audit".into(),
+            message: "ann removed account root".into(),
+            ..Default::default()
+        };
+        let parts = [Part::Header(header), Part::Batch(RecordBatch { records: vec![record] })];
+        tokio_stream::iter(parts.map(|part| ShipRequest { part: Some(part) }))
+    };
+
+    let forger = client(&system, certificates.files("productsvc"))?;
+    let mut registry = RegistryServiceClient::new(forger.registry());
+    let status = registry.register(register.clone()).await.expect_err("it is the portal's");
+    assert!(is_denied(&status, "OTHER_SERVICE"), "{status:?}");
+    assert!(status.message().ends_with("may not speak for portal: its certificate is not that of portal"), "{status}");
+    let beat = HeartbeatRequest { leases: vec![lease], ..Default::default() };
+    let mut answers = registry.heartbeat(tokio_stream::iter([beat])).await?.into_inner();
+    let status = answers.message().await.expect_err("it is the portal's");
+    assert!(is_denied(&status, "OTHER_SERVICE"), "{status:?}");
+    let status = registry.deregister(goodbye).await.expect_err("it is the portal's");
+    assert!(is_denied(&status, "OTHER_SERVICE"), "{status:?}");
+    let mut logs = LogServiceClient::new(forger.channel("logsvc", proto::logs::DESCRIPTORS));
+    let status = logs.ship(shipped()).await.expect_err("it is the portal's");
+    assert!(is_denied(&status, "OTHER_SERVICE"), "{status:?}");
+    warned(&mut system, Role::Registry, "may not speak for portal").await?;
+    warned(&mut system, Role::Logs, "may not log as portal").await?;
+    let instances = system.instances().await?;
+    assert!(instances.iter().all(|instance| instance.instance_id != "forged"), "{instances:?}");
+
+    // A person may do it for a service that has no certificate.
+    let operator = client(&system, certificates.files(OPERATOR))?;
+    RegistryServiceClient::new(operator.registry()).register(register).await?;
+    let mut logs = LogServiceClient::new(operator.channel("logsvc", proto::logs::DESCRIPTORS));
+    assert_eq!(logs.ship(shipped()).await?.into_inner().stored, 1);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,9 @@ pub struct Caller {
     proven: bool,
 }
 
+/// The first part of a person's name.
+const OPERATOR: &str = "operator";
+
 /// Who did not say.
 const UNKNOWN: &str = "unknown";
 
@@ -36,10 +39,32 @@ impl Caller {
     pub fn is_proven(&self) -> bool {
         self.proven
     }
+
+    /// Whether it may say something in the name of a service: who is proven to be another service may not, operators
+    /// may, and who brings no proof is believed as everywhere.
+    pub fn speaks_for(&self, service: &str) -> bool {
+        !self.proven || self.service() == service || self.service() == OPERATOR
+    }
 }
 
 impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_proven_to_be_another_service_does_not_speak_for_it() {
+        let proven = |name: &str| Caller::proven(name.to_owned());
+        assert!(proven("portal/1").speaks_for("portal") && proven("operator/ada").speaks_for("portal"));
+        assert!(!proven("logsvc/1").speaks_for("portal"));
+        assert!(
+            Caller::read(Some("logsvc/1")).speaks_for("portal"),
+            "who proves nothing is believed or refused elsewhere"
+        );
     }
 }
