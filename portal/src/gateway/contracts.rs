@@ -3,9 +3,10 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
+use bytes::Bytes;
 use http::Method as Verb;
 use prost_reflect::{DescriptorPool, FileDescriptor, MethodDescriptor};
 use tokio::sync::watch;
@@ -16,7 +17,7 @@ use crate::{
     contract,
     gateway::{
         comments::Comments,
-        descriptors,
+        descriptors, openapi,
         route::{Owner, Route},
         rule,
     },
@@ -33,6 +34,8 @@ pub(crate) struct Known {
     offers: BTreeMap<String, Arc<Offer>>,
     /// By verb; what says more about its paths comes first.
     routes: HashMap<Verb, Vec<Arc<Route>>>,
+    /// The `OpenAPI` document, once somebody asked for it.
+    document: OnceLock<Bytes>,
 }
 
 /// What one service of the mesh reflects.
@@ -95,7 +98,7 @@ impl Known {
                 }
             }
         }
-        Known { routes: routes.finish(), offers }
+        Known { routes: routes.finish(), offers, document: OnceLock::new() }
     }
 
     /// Who answers a request.
@@ -110,6 +113,12 @@ impl Known {
         let verbs: Vec<_> =
             others.into_iter().filter(|verb| routes(verb).any(|route| route.binding.template.matches(path))).collect();
         if verbs.is_empty() { Found::Nothing } else { Found::Verbs(verbs) }
+    }
+
+    /// The `OpenAPI` document of all of it; a portal whose door is guarded says so in it.
+    pub(crate) fn document(&self, is_guarded: bool) -> Bytes {
+        let written = || openapi::document(self, is_guarded).to_string().into();
+        self.document.get_or_init(written).clone()
     }
 
     /// What a file says of itself.

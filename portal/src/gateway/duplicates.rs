@@ -1,81 +1,145 @@
-//! Names that a JSON object has twice: readers disagree which one counts, so none does.
+//! Fields that a JSON object names twice, in one spelling or in both: readers disagree which one counts, so none does.
 
 use std::{collections::HashSet, fmt};
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value in which no object has a name twice.
-#[derive(Debug)]
-pub(super) struct Unambiguous;
+use crate::gateway::fields;
 
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Unambiguous, D::Error> {
-        deserializer.deserialize_any(Unambiguous)
+/// The fields that an object names which is to be read as such a message; an error where one is named twice.
+pub(super) fn named(message: MessageDescriptor, json: &[u8]) -> serde_json::Result<Vec<FieldDescriptor>> {
+    Shape::Message(message).deserialize(&mut serde_json::Deserializer::from_slice(json))
+}
+
+/// What a JSON value is to become.
+#[derive(Debug, Clone)]
+enum Shape {
+    /// A message, or a list of them: both spellings of a field are its name.
+    Message(MessageDescriptor),
+    /// A map, whose keys are what they are, of these.
+    Entries(Box<Shape>),
+    /// What names no fields.
+    Other,
+}
+
+/// A name in an object.
+#[derive(PartialEq, Eq, Hash)]
+enum Name {
+    Field(u32),
+    Text(String),
+}
+
+impl Shape {
+    fn of(field: &FieldDescriptor) -> Shape {
+        match field.kind() {
+            Kind::Message(entry) if field.is_map() => {
+                Shape::Entries(Box::new(Shape::of(&entry.map_entry_value_field())))
+            }
+            // Those of protobuf itself are written in ways of their own.
+            Kind::Message(message) if !message.full_name().starts_with("google.protobuf.") => Shape::Message(message),
+            _ => Shape::Other,
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Unambiguous {
-    type Value = Unambiguous;
+impl<'de> DeserializeSeed<'de> for Shape {
+    type Value = Vec<FieldDescriptor>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Shape {
+    type Value = Vec<FieldDescriptor>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Unambiguous, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = object.next_key::<String>()? {
-            let Unambiguous = object.next_value()?;
-            if names.contains(&name) {
-                return Err(A::Error::custom(format_args!("{name:?} is there twice")));
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let (mut names, mut fields) = (HashSet::new(), Vec::new());
+        while let Some(text) = object.next_key::<String>()? {
+            let field = match &self {
+                Shape::Message(message) => fields::named(message, &text),
+                _ => None,
+            };
+            let shape = match (&self, &field) {
+                (_, Some(field)) => Shape::of(field),
+                (Shape::Entries(value), None) => Shape::clone(value),
+                _ => Shape::Other,
+            };
+            object.next_value_seed(shape)?;
+            let name = field.as_ref().map_or_else(|| Name::Text(text.clone()), |field| Name::Field(field.number()));
+            if !names.insert(name) {
+                return Err(A::Error::custom(format_args!("{text:?} is there twice")));
             }
-            names.insert(name);
+            fields.extend(field);
         }
-        Ok(Unambiguous)
+        Ok(fields)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Unambiguous, A::Error> {
-        while let Some(Unambiguous) = list.next_element()? {}
-        Ok(Unambiguous)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element_seed(self.clone())?.is_some() {}
+        Ok(Vec::new())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Unambiguous, E> {
-        Ok(Unambiguous)
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Unambiguous, E> {
-        Ok(Unambiguous)
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Unambiguous, E> {
-        Ok(Unambiguous)
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Unambiguous, E> {
-        Ok(Unambiguous)
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Unambiguous, E> {
-        Ok(Unambiguous)
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 
-    fn visit_unit<E>(self) -> Result<Unambiguous, E> {
-        Ok(Unambiguous)
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract;
+
+    fn named_in(message: &str, json: &str) -> Option<Vec<String>> {
+        let fields = named(contract::message(message).unwrap(), json.as_bytes()).ok()?;
+        Some(fields.iter().map(|field| field.name().to_owned()).collect())
+    }
 
     #[test]
-    fn a_name_counts_once_in_each_object() {
-        for (json, is_fine) in [
-            (r#"{"a":1,"b":{"a":2},"c":[{"a":1},{"a":2}]}"#, true),
-            (r#"[1,-2,1.5,"x",null,true]"#, true),
-            (r#"{"a":1,"a":2}"#, false),
-            (r#"{"x":[{"y":{"a_b":1,"a_b":1}}]}"#, false),
+    fn a_field_counts_once_in_each_object_in_either_spelling() {
+        let list = |json| named_in("rundoo.products.v1.ListProductsRequest", json);
+        assert_eq!(list(r#"{"pageSize":1,"filter":null}"#).unwrap(), ["page_size", "filter"]);
+        for twice in [
+            r#"{"pageSize":1,"pageSize":2}"#,
+            r#"{"pageSize":1,"page_size":2}"#,
+            r#"{"nobody knows":1,"nobody knows":2}"#,
+            r#"{"nobody":[{"y":{"a_b":1,"a_b":1}}]}"#,
         ] {
-            assert_eq!(serde_json::from_str::<Unambiguous>(json).is_ok(), is_fine, "{json}");
+            assert_eq!(list(twice), None, "{twice}");
         }
+        let stored = |json| named_in("rundoo.logs.v1.StoredRecord", json);
+        assert_eq!(stored(r#"{"record":{"requestId":"x","request_id":"y"}}"#), None, "inside of a message too");
+    }
+
+    #[test]
+    fn keys_of_a_map_are_no_fields() {
+        let register = |json| named_in("rundoo.registry.v1.RegisterRequest", json);
+        assert!(register(r#"{"metadata":{"a_b":"1","aB":"2"}}"#).is_some());
+        assert_eq!(register(r#"{"metadata":{"a_b":"1","a_b":"2"}}"#), None);
     }
 }

@@ -243,7 +243,7 @@ fn http_status(code: Code, conditional: bool) -> StatusCode {
 }
 
 /// gRPC's codes as its documents spell them.
-fn name(code: Code) -> &'static str {
+pub(crate) fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

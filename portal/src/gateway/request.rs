@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use prost::Message as _;
-use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, ReflectMessage as _, Value};
+use prost_reflect::{
+    DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
+};
 use tonic::Code;
 
 use crate::gateway::{
-    duplicates::Unambiguous,
+    duplicates,
     fields::{self, Violation},
     problem::Problem,
     route::Route,
@@ -32,7 +34,7 @@ pub(crate) struct Asked {
 
 /// Reads a request: path, query, body and headers, all of which fill fields of one message.
 pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, Problem> {
-    let mut message = from_body(route, &parts.headers, body)?;
+    let (mut message, named) = from_body(route, &parts.headers, body)?;
     let mut violations = Vec::new();
     if route.binding.body != Body::Whole {
         let query = parts.uri.query().unwrap_or_default();
@@ -52,18 +54,23 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, 
         let what = if violations.len() == 1 { "A field does" } else { "Several fields do" };
         return Err(Problem::invalid(format!("{what} not fit the contract of this method."), violations));
     }
+    infer_mask(route, named, &mut message)?;
     from_headers(route, &parts.headers, &mut message)?;
     let trial = message.get_field_by_name("validate_only").and_then(|trial| trial.as_bool());
     Ok(Asked { request: message.encode_to_vec(), is_trial: trial == Some(true) })
 }
 
-fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<DynamicMessage, Problem> {
+/// What the body says; also which fields it names of the thing that it is.
+fn from_body(
+    route: &Route,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<(DynamicMessage, Vec<FieldDescriptor>), Problem> {
     let input = route.method.input();
     let mut message = DynamicMessage::new(input.clone());
     let field = match &route.binding.body {
-        Body::Nothing if body.is_empty() => return Ok(message),
+        Body::Nothing | Body::Whole if body.is_empty() => return Ok((message, Vec::new())),
         Body::Nothing => return Err(Problem::invalid("This method takes no body: use the query.", Vec::new())),
-        Body::Whole if body.is_empty() => return Ok(message),
         Body::Whole => None,
         Body::Field(field) => Some(field),
     };
@@ -77,33 +84,32 @@ fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<Dynamic
         ));
     }
     let Some(field) = field else {
-        message = deserialized(input, body)?;
-        infer_mask(route, body, &mut message)?;
-        return Ok(message);
+        return deserialized(input, body);
     };
     match field.kind() {
         Kind::Message(kind) if !field.is_list() && !field.is_map() => {
-            message.set_field(field, Value::Message(deserialized(kind, body)?));
+            let (value, named) = deserialized(kind, body)?;
+            message.set_field(field, Value::Message(value));
+            Ok((message, named))
         }
         // A list or a plain value is read as the field of a message around it.
         _ => {
             let key = serde_json::Value::from(field.json_name()).to_string();
             let around = [b"{", key.as_bytes(), b":", body, b"}"].concat();
-            message = deserialized(input, &around)?;
+            deserialized(input, &around)
         }
     }
-    infer_mask(route, body, &mut message)?;
-    Ok(message)
 }
 
-fn deserialized(kind: prost_reflect::MessageDescriptor, json: &[u8]) -> Result<DynamicMessage, Problem> {
+/// Reads a message; also the fields of it that the JSON names.
+fn deserialized(kind: MessageDescriptor, json: &[u8]) -> Result<(DynamicMessage, Vec<FieldDescriptor>), Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
-    let message = DynamicMessage::deserialize_with_options(kind, &mut deserializer, &options)
+    let message = DynamicMessage::deserialize_with_options(kind.clone(), &mut deserializer, &options)
         .map_err(|cause| wrong_json(&cause))?;
     deserializer.end().map_err(|cause| wrong_json(&cause))?;
-    let Unambiguous = serde_json::from_slice(json).map_err(|cause| wrong_json(&cause))?;
-    Ok(message)
+    let named = duplicates::named(kind, json).map_err(|cause| wrong_json(&cause))?;
+    Ok((message, named))
 }
 
 /// What serde says, as a sentence; of an unknown field its name too.
@@ -121,25 +127,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// A PATCH changes what its body names, unless it has a mask of its own.
-fn infer_mask(route: &Route, body: &[u8], message: &mut DynamicMessage) -> Result<(), Problem> {
+/// A PATCH changes what its body names, unless it has a mask of its own. The names of a mask begin with the thing
+/// that is changed (AIP-134).
+fn infer_mask(route: &Route, named: Vec<FieldDescriptor>, message: &mut DynamicMessage) -> Result<(), Problem> {
     let Some(mask) = &route.headers.mask else { return Ok(()) };
     if message.has_field(mask) {
         return Ok(());
     }
-    let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body) else { return Ok(()) };
-    // The names of a mask begin with the thing that is changed (AIP-134).
-    let thing = match &route.binding.body {
-        Body::Field(field) => match field.kind() {
-            Kind::Message(thing) => thing,
-            _ => return Ok(()),
-        },
-        _ => message.descriptor(),
-    };
     // What names the thing, the version or the request is no part of what is changed.
     let others = ["etag", "request_id", "validate_only", "update_mask", "allow_missing"];
-    let fields = object.keys().filter_map(|name| fields::named(&thing, name));
-    let own = fields.filter(|field| {
+    let own = named.into_iter().filter(|field| {
         !others.contains(&field.name()) && !route.binding.template.fields().any(|path| path == field.name())
     });
     let paths: BTreeSet<String> = own.map(|field| field.name().to_owned()).collect();

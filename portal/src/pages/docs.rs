@@ -14,13 +14,11 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     door::Door,
-    error::Failure,
     frame::{Frame, Nav},
     gateway::{
         Gateway,
         comments::{self, Comments},
         contracts::Known,
-        openapi,
         route::Route,
     },
     pages,
@@ -57,12 +55,9 @@ pub(crate) async fn show(State(gateway): State<Gateway>, visit: Visit) -> Respon
 }
 
 /// The document for programs.
-pub(crate) async fn document(State(gateway): State<Gateway>, State(door): State<Door>) -> Result<Response, Failure> {
-    let document = openapi::document(&gateway.contracts.known(), door.is_guarded());
-    let json = serde_json::to_vec(&document).map_err(|cause| Failure::Internal(cause.to_string()))?;
-    let mut response = json.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+pub(crate) async fn document(State(gateway): State<Gateway>, State(door): State<Door>) -> Response {
+    let document = gateway.contracts.known().document(door.is_guarded());
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document).into_response()
 }
 
 fn services(known: &Known) -> Vec<Service> {

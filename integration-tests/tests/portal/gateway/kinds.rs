@@ -161,6 +161,20 @@ fn others() -> Vec<Case<'static>> {
             r#"{"shapes":{"text":"x"},"updateMask":"tag"}"#,
             json!({"shapes": {"text": "x"}, "tag": "t", "updateMask": "tag"}),
         ),
+        (
+            Method::PATCH,
+            "/v1/mirror/t:shapes",
+            &[],
+            r#"{"text":"x","kind":null}"#,
+            json!({"shapes": {"text": "x"}, "tag": "t", "updateMask": "kind,text"}),
+        ),
+        (
+            Method::PATCH,
+            "/v1/mirror/t:shapes?updateMask=flag",
+            &[],
+            r#"{"text":"x"}"#,
+            json!({"shapes": {"text": "x"}, "tag": "t", "updateMask": "flag"}),
+        ),
         (Method::DELETE, "/v1/mirror/t:away", &[], "", json!({"tag": "t"})),
         (Method::HEAD, "/v1/mirror?tag=x", &[], "", Value::Null),
     ]
@@ -183,7 +197,7 @@ async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_sa
 async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
     let mut specimens = with_specimen().await?;
     let system = specimens.system();
-    let cases: [(Method, &str, Headers<'_>, &str, u16); 17] = [
+    let cases: [(Method, &str, Headers<'_>, &str, u16); 18] = [
         (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
@@ -193,6 +207,7 @@ async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow:
         (Method::GET, "/v1/mirror/a/kinds/KIND_NONE", &[], "", 400),
         (Method::GET, "/v1/mirror", &[], "{}", 400),
         (Method::POST, "/v1/mirror?tag=x", &[], "{}", 400),
+        (Method::POST, "/v1/mirror", &[], r#"{"shapes":{"largeUnsigned":"1","large_unsigned":"1"}}"#, 400),
         (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"other"}"#, 400),
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\"")], r#"{"etag":"\"4\""}"#, 400),
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\", \"4\"")], "{}", 400),
