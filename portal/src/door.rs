@@ -21,8 +21,11 @@ pub(crate) mod store;
 pub(crate) mod audit;
 mod buckets;
 mod client;
+mod credential;
+mod stay;
 
 pub(crate) mod commands;
+pub(crate) mod deeds;
 mod settings;
 
 use std::{net::IpAddr, sync::Arc};
@@ -33,7 +36,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Redirect, Response},
 };
-use http::{HeaderMap, Method, Uri, header, header::HeaderValue};
+use http::{HeaderMap, Method, Uri};
 use mesh::{App, Call, call::Actor};
 use tokio::time::Instant;
 use tracing::info;
@@ -49,11 +52,11 @@ pub(crate) use settings::{Login, Settings};
 use accounts::{Accounts, now};
 use audit::Change;
 use buckets::{Buckets, Key};
+use credential::Credential;
 use rules::Need;
-use secret::Secret;
 use store::Store;
 
-use crate::{config::Config, cookie::Cookie, error::Failure, gateway, list::Wanted, query::link};
+use crate::{config::Config, error::Failure, gateway, list::Wanted, live::Live, query::link};
 
 /// The door. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -143,25 +146,19 @@ impl Door {
         Ok(())
     }
 
-    /// Who sent these headers: nobody when there is neither a token nor a session that counts.
-    async fn identify(&self, headers: &HeaderMap, client: &Client) -> Result<Option<Visitor>, Denial> {
+    /// Whose credential this is: nobody's when there is none, or it is of a session that has ended.
+    async fn identify(&self, credential: Option<Credential>, client: &Client) -> Result<Option<Visitor>, Denial> {
         let Some(accounts) = self.accounts() else { return Ok(Some(Visitor::open())) };
-        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-            let digest = bearer(authorization).ok_or(Denial::UnknownToken)?.digest();
-            if let Some(known) = accounts.known(&digest) {
-                return Ok(Some(known));
-            }
-            self.limit(Key::Network(client.network()))?;
-            return accounts.by_token(digest, now()).await.map(Some);
-        }
-        let cookie = Cookie::session(client.is_secure).read(headers);
-        let Some(digest) = cookie.and_then(Secret::of_session).map(|secret| secret.digest()) else { return Ok(None) };
-        if let Some(known) = accounts.known(&digest) {
+        let Some(credential) = credential else { return Ok(None) };
+        if let Some(known) = accounts.known(credential.digest()) {
             return Ok(Some(known));
         }
         // Guesses cost whoever makes them.
         self.limit(Key::Network(client.network()))?;
-        accounts.in_session(digest, now()).await
+        match credential {
+            Credential::Session(digest) => accounts.in_session(digest, now()).await,
+            Credential::Token(digest) => accounts.by_token(digest, now()).await.map(Some),
+        }
     }
 
     fn limit(&self, key: Key) -> Result<(), Denial> {
@@ -170,8 +167,17 @@ impl Door {
     }
 
     /// Who may come in with this request; everybody where nothing is needed.
-    async fn judge(&self, need: Need, headers: &HeaderMap, client: &Client) -> Result<Option<Visitor>, Failure> {
-        let visitor = self.identify(headers, client).await;
+    async fn judge(
+        &self,
+        need: Need,
+        credential: Result<Option<Credential>, Denial>,
+        client: &Client,
+    ) -> Result<Option<Visitor>, Failure> {
+        let visitor = match credential {
+            Ok(credential) => self.identify(credential, client).await,
+            Err(_) if !self.is_guarded() => Ok(Some(Visitor::open())),
+            Err(denial) => Err(denial),
+        };
         // Who sends a token that does not count may still see what is everybody's.
         let visitor = match visitor {
             Err(denial @ (Denial::UnknownToken | Denial::ExpiredToken | Denial::RevokedToken)) => {
@@ -192,17 +198,12 @@ impl Door {
     }
 }
 
-/// Reads the secret of `Authorization: Bearer …`.
-fn bearer(value: &HeaderValue) -> Option<Secret> {
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    Secret::of_token(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))
-}
-
 /// Lets a request in, or says why not.
 pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let client = request.extensions().get().copied().unwrap_or_else(|| door.client(&request));
     let need = rules::need(request.method(), request.uri().path());
-    let visitor = match door.judge(need, request.headers(), &client).await {
+    let credential = Credential::read(request.headers(), &client);
+    let visitor = match door.judge(need, credential.clone(), &client).await {
         Ok(visitor) => visitor,
         Err(Failure::Denied(Denial::Login)) if is_for_people(request.method(), request.uri(), request.headers()) => {
             let to = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -219,7 +220,10 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
     let mut response = next.run(request).await;
     let is_done = response.status().is_success() || response.status().is_redirection();
     if let Some(change) = change.filter(|_| is_done) {
-        change.done(&visitor, &client, &response);
+        response = change.done(&visitor, &client, response);
+    }
+    if let (Ok(Some(credential)), Some(_)) = (credential, response.extensions().get::<Live>()) {
+        response = stay::while_counts(response, (door, credential), client, visitor.clone());
     }
     // For the page of a failure, which is made further out.
     response.extensions_mut().insert(visitor);
@@ -235,16 +239,6 @@ fn is_for_people(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_bearer_token_is_one() {
-        let token = Secret::new().token();
-        let read = |text: String| bearer(&HeaderValue::try_from(text).unwrap()).is_some();
-        assert!(read(format!("Bearer {token}")) && read(format!("bearer  {token}")));
-        for wrong in [token.clone(), format!("Basic {token}"), "Bearer ".into(), format!("Bearer {token}x")] {
-            assert!(!read(wrong.clone()), "{wrong}");
-        }
-    }
 
     #[test]
     fn people_are_sent_to_log_in_and_programs_are_told_to() {

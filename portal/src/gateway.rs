@@ -27,7 +27,11 @@ pub(crate) mod openapi;
 
 mod version;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -136,8 +140,9 @@ impl Gateway {
         if route.method.is_server_streaming() {
             let opened = call.clone().scope(call::stream(&route, &owner, request)).await;
             let answers = opened.map_err(|status| Problem::of(&status, conditional))?;
-            let called = Called::of(&route, is_trial, None);
-            let mut response = lines(route, answers, call, stop);
+            let ending = Ending::default();
+            let called = Called { ending: Some(ending.clone()), ..Called::of(&route, is_trial, None) };
+            let mut response = lines(route, answers, call, (stop, ending));
             response.extensions_mut().insert(called);
             return Ok(response);
         }
@@ -157,12 +162,29 @@ pub(crate) struct Called {
     pub(crate) changes: bool,
     /// The number of what the answer is about.
     pub(crate) id: Option<i64>,
+    /// How an answer that goes on ends.
+    pub(crate) ending: Option<Ending>,
+}
+
+/// With which code a stream ended, once it has. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ending(Arc<OnceLock<Code>>);
+
+impl Ending {
+    /// Nothing while it goes on, and when nobody waited for it.
+    pub(crate) fn get(&self) -> Option<Code> {
+        self.0.get().copied()
+    }
+
+    fn set(&self, code: Code) {
+        let _first_counts = self.0.set(code);
+    }
 }
 
 impl Called {
     fn of(route: &Route, is_trial: bool, id: Option<i64>) -> Called {
         let method = format!("{}/{}", route.method.parent_service().name(), route.method.name());
-        Called { method, changes: !route.is_read() && !is_trial, id }
+        Called { method, changes: !route.is_read() && !is_trial, id, ending: None }
     }
 }
 
@@ -250,16 +272,23 @@ fn write(route: &Route, answer: &[u8], json: &mut Vec<u8>) -> Result<(), Problem
 }
 
 /// Answers as they come, each on a line: `{"result":…}`, and in the end `{"error":…}` if it is one.
-fn lines(route: Arc<Route>, answers: Streaming<Bytes>, call: Call, stop: CancellationToken) -> Response {
+fn lines(
+    route: Arc<Route>,
+    answers: Streaming<Bytes>,
+    call: Call,
+    (stop, ending): (CancellationToken, Ending),
+) -> Response {
     let answers = answers.take_until(stop.clone().cancelled_owned()).map(Some).chain(stream::once(async move {
         let stopping = Status::unavailable("the portal stops; begin again where you were");
         stop.is_cancelled().then_some(Err(stopping))
     }));
+    let failed = ending.clone();
     let lines = ended_by_errors(answers.filter_map(async |answer| answer)).map(move |answer| {
-        let route = route.clone();
-        call.clone().sync_scope(|| line(&route, answer))
+        answer.as_ref().err().into_iter().for_each(|status| failed.set(status.code()));
+        call.sync_scope(|| line(&route, answer))
     });
-    let body = Body::from_stream(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line))));
+    let end = stream::once(async move { ending.set(Code::Ok) }).filter_map(async |()| None);
+    let body = Body::from_stream(lines.chain(end).map(|line| Ok::<_, Infallible>(Bytes::from(line))));
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, LINES);
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

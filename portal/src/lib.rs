@@ -93,6 +93,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let certificate = PublicCertificate::start(config.http_tls_cert.as_ref(), config.http_tls_key.as_ref())?;
     let people = Door::open(app, &config, certificate.is_some()).await?;
     app.on_stop("accounts", people.clone().close());
+    let told = people.clone();
     let edge = Edge::bind(config.http_listen, certificate).await?;
 
     // What we are.
@@ -118,6 +119,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
         .link(edge.scheme(), edge.link(config.mesh.advertise.map(|address| address.ip())))
         .requires("productsvc");
     app.serve(door, services).await?;
+    app.spawn("deeds", |stop| door::deeds::tell(told, stop));
     app.spawn("changes", |stop| changes.follow(followed, stop));
     app.spawn("traffic", |stop| seen.follow(asked, stop));
     app.spawn("contracts", |stop| follower.follow(stop));

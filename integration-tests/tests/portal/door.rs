@@ -1,6 +1,7 @@
 //! The door: who comes in, with a password, a session or a token, and what is refused.
 
 pub(super) mod people;
+mod streams;
 
 use harness::eventually;
 use harness::http::{Page, encode, send};
@@ -291,6 +292,12 @@ async fn an_administrator_looks_after_accounts_and_never_shuts_everybody_out() -
     house
         .shows(&root, "/audit", &["added account ann as viewer", "made account ann a editor", "removed account ann"])
         .await;
+
+    people::command(&house.system, &["user", "add", "bea", "--role", "viewer"], Some(PASSWORD))?;
+    house.shows(&root, "/audit?actor=command+line", &["added account bea as viewer (user "]).await;
+    let users = root.get("/users.csv").await?;
+    assert!(users.text.starts_with("\u{feff}name,role,created,seen,sessions,tokens\nbea,viewer,20"), "{}", users.text);
+    assert!(house.log_in("bea").await?.get("/users.csv").await?.status == 403);
     Ok(())
 }
 

@@ -1,17 +1,24 @@
 //! Who changed what: records that the audit page asks the log for.
 
 use std::{
+    net::IpAddr,
+    pin::Pin,
     sync::{Mutex, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use axum::response::Response;
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
 use http::{Method, header};
+use http_body::{Frame, SizeHint};
+use mesh::Call;
 use tokio::time::Instant;
+use tonic::Code;
 use tracing::{info, warn};
 
 use super::{Client, Name, Visitor};
-use crate::gateway::{self, Called};
+use crate::gateway::{self, Called, Ending};
 
 /// The target of these records, and the field by which the log finds them.
 pub(crate) const TARGET: &str = "portal::audit";
@@ -88,23 +95,27 @@ impl Change {
             .then(|| Change { path: path.to_owned(), method: method.clone() })
     }
 
-    /// Says that it was done, by the answer, which names a new product or what was called.
-    pub(crate) fn done(self, visitor: &Visitor, client: &Client, answer: &Response) {
-        let Some(actor) = visitor.name() else { return };
+    /// Says that it was done, by the answer, which names a new product or what was called. Of an answer that goes on
+    /// it is said at its end.
+    pub(crate) fn done(self, visitor: &Visitor, client: &Client, answer: Response) -> Response {
+        let Some(actor) = visitor.name() else { return answer };
         let called = answer.extensions().get::<Called>();
         if gateway::is_versioned(&self.path) && !called.is_some_and(|called| called.changes) {
-            return;
+            return answer;
         }
         let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let id = product_id(&self.path).or_else(|| product_id(location)).or(called.and_then(|called| called.id));
-        let words = called.map_or_else(|| self.words(), |called| format!("called {}", called.method));
-        let (what, address) = (words, client.address.to_string());
-        let of = id.map(|id| format!(" {id}")).unwrap_or_default();
-        let (path, token) = (&self.path, visitor.token());
-        info!(
-            target: TARGET, audit = true, actor = actor.as_str(), product.id = id, client.address = address, http.path = path,
-            token.id = token, "{actor} {what}{of}"
-        );
+        let what = called.map_or_else(|| self.words(), |called| format!("called {}", called.method));
+        let ending = called.and_then(|called| called.ending.clone());
+        let done =
+            Done { actor: actor.clone(), what, id, address: client.address, path: self.path, token: visitor.token() };
+        match ending {
+            None => {
+                done.say("");
+                answer
+            }
+            Some(ending) => answer.map(|body| Body::new(Going { body, done, ending, call: Call::current() })),
+        }
     }
 
     /// What was done; a product's number follows when there is one.
@@ -124,6 +135,72 @@ impl Change {
             (Some("imports"), Some(id), Some("cancel")) => format!("cancelled import {id}"),
             (Some("imports"), Some(id), Some("undo")) => format!("undid import {id}"),
             _ => format!("sent {} {}", self.method, self.path),
+        }
+    }
+}
+
+/// What somebody did.
+#[derive(Debug)]
+struct Done {
+    actor: Name,
+    what: String,
+    /// The product's number, or that of what else it was.
+    id: Option<i64>,
+    address: IpAddr,
+    path: String,
+    token: Option<i64>,
+}
+
+impl Done {
+    /// Says it; `how` follows, as in ", which ended early".
+    fn say(&self, how: &str) {
+        let Done { actor, what, id, address, path, token } = self;
+        let of = id.map(|id| format!(" {id}")).unwrap_or_default();
+        info!(
+            target: TARGET, audit = true, actor = actor.as_str(), product.id = id, client.address = %address,
+            http.path = path, token.id = token, "{actor} {what}{of}{how}"
+        );
+    }
+}
+
+/// An answer that goes on, of a call that changes something: what came of it is said when it is over.
+struct Going {
+    body: Body,
+    done: Done,
+    ending: Ending,
+    call: Option<Call>,
+}
+
+impl http_body::Body for Going {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let how = match self.ending.get() {
+            Some(Code::Ok) => String::new(),
+            Some(code) => format!(", which ended with {}", gateway::problem::name(code)),
+            None => ", and did not wait for its end".into(),
+        };
+        match self.call.take() {
+            Some(call) => call.sync_scope(|| self.done.say(&how)),
+            None => self.done.say(&how),
         }
     }
 }

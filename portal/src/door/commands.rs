@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use super::{
     Name, Role,
     accounts::{Accounts, now},
+    deeds,
     scope::{Scope, Scopes},
     settings::AccountsFile,
     store::{Store, Token},
@@ -154,6 +155,7 @@ impl UserCommand {
             UserCommand::Add { name, role, password, file } => {
                 let (accounts, name, role) = (open(&file).await?, read(&name)?, read_role(&role)?);
                 accounts.add(&name, role, password.read()?).await?;
+                note(&accounts, &format!("added account {name} as {role}")).await?;
                 print(&format!("added {name}, {role}"));
             }
             UserCommand::List { file } => {
@@ -164,16 +166,19 @@ impl UserCommand {
             UserCommand::Remove { name, file } => {
                 let (accounts, name) = (open(&file).await?, read(&name)?);
                 accounts.store.remove(&name).await?;
+                note(&accounts, &format!("removed account {name}")).await?;
                 print(&format!("removed {name}"));
             }
             UserCommand::Role { name, role, file } => {
                 let (accounts, name, role) = (open(&file).await?, read(&name)?, read_role(&role)?);
                 accounts.store.set_role(&name, role).await?;
+                note(&accounts, &format!("made account {name} a {role}")).await?;
                 print(&format!("{name} is now {role}"));
             }
             UserCommand::Password { name, password, file } => {
                 let (accounts, name) = (open(&file).await?, read(&name)?);
                 accounts.set_password(&name, password.read()?).await?;
+                note(&accounts, &format!("gave account {name} another password")).await?;
                 print(&format!("{name} has another password; all sessions ended"));
             }
             UserCommand::Sessions { name, revoke, file } => sessions(&file, name.as_deref(), revoke).await?,
@@ -190,7 +195,8 @@ impl TokenCommand {
                 let scopes = scope.iter().map(|scope| scope.parse::<Scope>()).collect::<Result<_, _>>();
                 let scopes = scopes.map_err(anyhow::Error::msg)?;
                 let scopes = Scopes::new(scopes).context("a token is for something at least")?;
-                let (_, secret) = accounts.add_token(&name, (&label, scopes), days).await?;
+                let (id, secret) = accounts.add_token(&name, (&label, scopes), days).await?;
+                note(&accounts, &format!("made token {id} of account {name}")).await?;
                 print(&secret.token());
             }
             TokenCommand::List { name, file } => {
@@ -198,7 +204,9 @@ impl TokenCommand {
                 accounts.store.tokens(name.as_ref()).await?.iter().for_each(|token| print(&line(token)));
             }
             TokenCommand::Remove { id, file } => {
-                open(&file).await?.store.revoke(id, None).await?;
+                let accounts = open(&file).await?;
+                accounts.store.revoke(id, None).await?;
+                note(&accounts, &format!("revoked token {id}")).await?;
                 print(&format!("revoked token {id}"));
             }
         }
@@ -210,6 +218,7 @@ async fn sessions(file: &AccountsFile, name: Option<&str>, revoke: bool) -> anyh
     let (accounts, name) = (open(file).await?, name.map(read).transpose()?);
     if let (Some(name), true) = (&name, revoke) {
         let ended = accounts.store.end_all(name, None).await?;
+        note(&accounts, &format!("ended all sessions of account {name}")).await?;
         print(&format!("ended {ended} sessions of {name}"));
         return Ok(());
     }
@@ -224,6 +233,10 @@ async fn open(file: &AccountsFile) -> anyhow::Result<Accounts> {
     let path = &file.accounts;
     let store = Store::open(path).await.with_context(|| format!("could not use the accounts in {}", path.display()))?;
     Ok(Accounts::new(store))
+}
+
+async fn note(accounts: &Accounts, what: &str) -> anyhow::Result<()> {
+    deeds::note(&accounts.store, what).await.context("it is done, but could not be noted for the audit")
 }
 
 fn line(token: &Token) -> String {

@@ -3,6 +3,8 @@
 //! It knows rows and nothing of what they mean. Commands of an administrator write to it
 //! while the portal runs. Times are seconds since 1970.
 
+mod tables;
+
 use std::{
     fs::{DirBuilder, OpenOptions, Permissions},
     io,
@@ -17,42 +19,7 @@ use sqlx::{
 };
 
 use super::{Name, Role, scope::Scopes, secret::Digest};
-
-/// The version of the tables below; a later one is refused.
-const VERSION: i64 = 1;
-
-/// AUTOINCREMENT: the number of a token that is gone is nobody else's.
-const TABLES: &str = "
-    CREATE TABLE accounts (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL CONSTRAINT accounts_name UNIQUE,
-        role TEXT NOT NULL,
-        password TEXT NOT NULL,
-        created INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE sessions (
-        digest BLOB PRIMARY KEY,
-        account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-        begun INTEGER NOT NULL,
-        seen INTEGER NOT NULL,
-        address TEXT NOT NULL,
-        agent TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX sessions_account ON sessions (account);
-    CREATE TABLE tokens (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        digest BLOB NOT NULL CONSTRAINT tokens_digest UNIQUE,
-        account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-        label TEXT NOT NULL,
-        scopes TEXT NOT NULL,
-        created INTEGER NOT NULL,
-        expires INTEGER NOT NULL,
-        used INTEGER NOT NULL DEFAULT 0,
-        revoked INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE INDEX tokens_account ON tokens (account);
-    PRAGMA user_version = 1;
-";
+use tables::VERSION;
 
 /// Why the file did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +74,15 @@ pub(crate) struct Token {
     pub(crate) revoked: bool,
 }
 
+/// What a command did.
+#[derive(Debug, Clone)]
+pub(crate) struct Deed {
+    pub(crate) id: i64,
+    pub(crate) done: i64,
+    /// As in "added account ann".
+    pub(crate) what: String,
+}
+
 /// A query with the columns of an account in it.
 macro_rules! concat_account {
     ($before:literal, $after:literal) => {
@@ -146,10 +122,9 @@ impl Store {
 
     async fn make_tables(&self) -> Result<(), StoreError> {
         let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
-        match sqlx::query_scalar::<_, i64>("PRAGMA user_version").fetch_one(&mut *transaction).await? {
-            0 => sqlx::raw_sql(TABLES).execute(&mut *transaction).await.map(drop)?,
-            VERSION => {}
-            later => return Err(StoreError::Later(later)),
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+        for step in tables::missing(version).ok_or(StoreError::Later(version))? {
+            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -321,6 +296,28 @@ impl Store {
         );
         some(revoke.bind(id).bind(of.map(Name::as_str)).execute(&self.0).await?.rows_affected())
     }
+
+    /// Notes what a command did, for the portal to tell.
+    pub(crate) async fn note(&self, what: &str, now: i64) -> Result<(), StoreError> {
+        let note = sqlx::query("INSERT INTO deeds (done, what) VALUES ($1, $2)");
+        note.bind(now).bind(what).execute(&self.0).await?;
+        Ok(())
+    }
+
+    /// What is noted, the oldest first; so many at most.
+    pub(crate) async fn deeds(&self, most: i64) -> Result<Vec<Deed>, StoreError> {
+        let rows = sqlx::query("SELECT id, done, what FROM deeds ORDER BY id LIMIT $1").bind(most);
+        let deed = |row: &SqliteRow| {
+            Ok(Deed { id: row.try_get("id")?, done: row.try_get("done")?, what: row.try_get("what")? })
+        };
+        rows.fetch_all(&self.0).await?.iter().map(deed).collect()
+    }
+
+    /// Forgets a deed that was told.
+    pub(crate) async fn told(&self, id: i64) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM deeds WHERE id = $1").bind(id).execute(&self.0).await?;
+        Ok(())
+    }
 }
 
 fn some(rows: u64) -> Result<(), StoreError> {
@@ -366,4 +363,26 @@ fn token(row: &SqliteRow) -> Result<Token, StoreError> {
         used: row.try_get("used")?,
         revoked: row.try_get::<i64, _>("revoked")? != 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_gets_what_it_lacks_and_a_later_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.db");
+        let store = Store::open(&path).await.unwrap();
+        sqlx::raw_sql("DROP TABLE deeds; PRAGMA user_version = 1;").execute(&store.0).await.unwrap();
+        store.close().await;
+
+        let store = Store::open(&path).await.unwrap();
+        store.note("added account ann", 7).await.unwrap();
+        assert_eq!(store.deeds(9).await.unwrap()[0].done, 7);
+        sqlx::raw_sql("PRAGMA user_version = 9;").execute(&store.0).await.unwrap();
+        store.close().await;
+
+        assert!(matches!(Store::open(&path).await, Err(StoreError::Later(9))));
+    }
 }

@@ -92,7 +92,7 @@ pub(super) async fn show(
         let since = if key == USUAL { "" } else { key };
         link("/audit", &[("actor", &actor), ("since", since), ("until", &until), ("page", page)])
     };
-    let rows = Rows { records: found.records };
+    let rows = Rows { records: found.records.into_iter().filter(is_ours).collect() };
     if let Some(list) = wanted.answer(list::RECORDS, &rows, list::next(&found.next, at)) {
         return Ok(list);
     }
@@ -100,7 +100,7 @@ pub(super) async fn show(
     let page = Page {
         frame: Frame::new(&visit, Nav::Audit, title).with_command(backends.command(Backend::Logs, QUERY, &request)),
         since: SINCE.iter().map(|(known, words, _)| (*known, *words, *known == key)).collect(),
-        rows: rows.records.into_iter().filter_map(Row::read).collect(),
+        rows: rows.records.into_iter().map(Row::read).collect(),
         is_first: page.is_empty(),
         is_cut: found.is_cut,
         is_guarded: door.is_guarded(),
@@ -127,14 +127,18 @@ fn filter(actor: &str, until: Moment, seconds: u64) -> Filter {
     }
 }
 
+/// Whether a portal shipped it for the audit. What came over OTLP, which anybody may send, is of no incarnation.
+fn is_ours(stored: &StoredRecord) -> bool {
+    stored.incarnation != 0 && stored.record.as_ref().is_some_and(|record| record.target == audit::TARGET)
+}
+
 impl Row {
-    /// Reads a record; nothing for one that only looks like one of these.
-    fn read(stored: StoredRecord) -> Option<Row> {
-        let record = stored.record.filter(|record| record.target == audit::TARGET)?;
+    fn read(stored: StoredRecord) -> Row {
+        let record = stored.record.unwrap_or_default();
         let field = |name: &str| record.fields.iter().find(|field| field.name == name).map(|field| field.value.clone());
         let actor = field("actor").unwrap_or_default();
         let what = record.message.strip_prefix(&format!("{actor} ")).unwrap_or(&record.message).to_owned();
-        Some(Row {
+        Row {
             time: Moment::read(record.time),
             what,
             is_refused: record.level() == proto::logs::Level::Warn,
@@ -142,7 +146,7 @@ impl Row {
             product: field("product.id").filter(|id| id.bytes().all(|byte| byte.is_ascii_digit())),
             request: (!record.request_id.is_empty()).then(|| records_link(&record.request_id)),
             actor,
-        })
+        }
     }
 }
 
@@ -162,15 +166,20 @@ mod tests {
             fields,
             ..LogRecord::default()
         };
-        StoredRecord { record: Some(record), ..StoredRecord::default() }
+        StoredRecord { record: Some(record), incarnation: 1, ..StoredRecord::default() }
     }
 
     #[test]
     fn a_row_says_who_did_what() {
-        let row = Row::read(record(audit::TARGET)).unwrap();
+        let row = Row::read(record(audit::TARGET));
         assert_eq!((row.actor.as_str(), row.what.as_str()), ("ann", "changed product 7"));
         assert_eq!((row.address.as_str(), row.product.as_deref()), ("10.0.0.9", Some("7")));
         assert_eq!(row.request.as_deref(), Some("/logs/requests/abc"));
-        assert!(Row::read(record("portal::visit")).is_none());
+    }
+
+    #[test]
+    fn what_only_looks_like_it_is_left_out() {
+        assert!(is_ours(&record(audit::TARGET)) && !is_ours(&record("portal::visit")));
+        assert!(!is_ours(&StoredRecord { incarnation: 0, ..record(audit::TARGET) }), "it came over OTLP");
     }
 }
