@@ -222,7 +222,7 @@ impl Frame {
     }
 
     pub(crate) fn icon(&self) -> &'static str {
-        &assets::INLINE_ICON
+        assets::ICON.link()
     }
 }
 

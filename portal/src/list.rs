@@ -2,6 +2,7 @@
 //!
 //! JSON is the answer that the page itself was made of, as the gateway would write it.
 //! CSV has a column for each field of a row; what is a list is JSON in its cell.
+//! A list that no service answered with, such as the accounts, is a [`Table`].
 
 use std::{borrow::Cow, convert::Infallible};
 
@@ -12,6 +13,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+use serde_json::Value as Json;
 
 use crate::{contract, csv};
 
@@ -76,6 +78,64 @@ impl Wanted {
     }
 }
 
+/// A list of the portal's own.
+pub(crate) struct Table {
+    /// What its rows are, as JSON names them.
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [&'static str],
+    /// A value for each column; null where there is none.
+    pub(crate) rows: Vec<Vec<Json>>,
+}
+
+impl Table {
+    /// The list as it is wanted; nothing when that is a page.
+    pub(crate) fn answer(self, wanted: Wanted) -> Option<Response> {
+        match wanted {
+            Wanted::Page => None,
+            Wanted::Json => Some(self.json()),
+            Wanted::Csv => Some(self.csv()),
+        }
+    }
+
+    fn json(self) -> Response {
+        let object = |row: Vec<Json>| -> Json {
+            let named = self.columns.iter().map(|name| (*name).to_owned()).zip(row);
+            Json::Object(named.filter(|(_, value)| !value.is_null()).collect())
+        };
+        let rows: Vec<Json> = self.rows.into_iter().map(object).collect();
+        let list: serde_json::Map<String, Json> = [(self.name.to_owned(), Json::Array(rows))].into_iter().collect();
+        as_json(Json::Object(list).to_string().into_bytes())
+    }
+
+    fn csv(self) -> Response {
+        let mut text = String::from(csv::BYTE_ORDER_MARK);
+        csv::write_row(self.columns.iter().copied().map(Cow::from), &mut text);
+        for row in self.rows {
+            let cells = row.into_iter().map(|value| match value {
+                Json::Null => String::new(),
+                Json::String(text) => text,
+                other => other.to_string(),
+            });
+            csv::write_row(cells.map(guarded), &mut text);
+        }
+        as_csv(text)
+    }
+}
+
+fn as_json(json: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+}
+
+fn as_csv(text: String) -> Response {
+    let media_type = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+    ([(header::CONTENT_TYPE, media_type)], text).into_response()
+}
+
+/// A cell that no spreadsheet runs.
+fn guarded(cell: String) -> Cow<'static, str> {
+    mesh::cell::guarded(&cell).into_owned().into()
+}
+
 impl<S: Sync> FromRequestParts<S> for Wanted {
     type Rejection = Infallible;
 
@@ -91,8 +151,7 @@ impl Rows {
     }
 
     fn json(self, answer: &impl Message) -> Response {
-        let json = serde_json::to_vec(&self.message(answer)).expect("an answer is always JSON");
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+        as_json(serde_json::to_vec(&self.message(answer)).expect("an answer is always JSON"))
     }
 
     fn csv(self, answer: &impl Message) -> Response {
@@ -104,12 +163,10 @@ impl Rows {
         csv::write_row(columns.iter().map(|column| Cow::from(column.name())), &mut text);
         if let Value::List(rows) = message.get_field(&field).as_ref() {
             for row in rows.iter().filter_map(Value::as_message) {
-                let cells = columns.iter().map(|column| column.cell(row));
-                csv::write_row(cells.map(|cell| Cow::from(mesh::cell::guarded(&cell).into_owned())), &mut text);
+                csv::write_row(columns.iter().map(|column| guarded(column.cell(row))), &mut text);
             }
         }
-        let media_type = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-        ([(header::CONTENT_TYPE, media_type)], text).into_response()
+        as_csv(text)
     }
 }
 
@@ -251,6 +308,17 @@ mod tests {
         let lines: Vec<&str> = csv.lines().collect();
         assert!(lines[0].starts_with("\u{feff}id,name,category,sku,version,etag,"), "{}", lines[0]);
         assert!(lines[1].starts_with("7,\"'=Hammer, \"\"claw\"\"\",,H-1,0,"), "{}", lines[1]);
+    }
+
+    #[tokio::test]
+    async fn a_table_leaves_out_what_is_not_there() {
+        let written = async |wanted| {
+            let rows = vec![vec![Json::from("ann"), Json::Null], vec![Json::from("-bob"), Json::from(2)]];
+            let response = Table { name: "users", columns: &["name", "tokens"], rows }.answer(wanted).unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        };
+        assert_eq!(written(Wanted::Json).await, r#"{"users":[{"name":"ann"},{"name":"-bob","tokens":2}]}"#);
+        assert_eq!(written(Wanted::Csv).await, "\u{feff}name,tokens\nann,\n'-bob,2\n");
     }
 
     #[test]

@@ -53,9 +53,6 @@ fn without_comments(style: &str) -> String {
 pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("/favicon.svg", "image/svg+xml", include_str!("../../assets/favicon.svg")));
 
-/// The mark inside of a page.
-pub(crate) static INLINE_ICON: LazyLock<String> = LazyLock::new(|| ICON.inline());
-
 pub(crate) async fn style(headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     STYLE.answer(&headers, query.as_deref())
 }
@@ -87,20 +84,6 @@ impl Asset {
     /// Where this very content is.
     pub(crate) fn link(&self) -> &str {
         &self.link
-    }
-
-    /// The content itself as an address, which costs no request.
-    pub(crate) fn inline(&self) -> String {
-        let mut link = format!("data:{},", self.media_type);
-        for letter in self.content.trim_end().chars() {
-            match letter {
-                '%' | '"' | '#' | '<' | '>' | ' ' => {
-                    write!(link, "%{:02X}", u32::from(letter)).expect("a string takes everything");
-                }
-                letter => link.push(letter),
-            }
-        }
-        link
     }
 
     fn answer(&'static self, headers: &HeaderMap, query: Option<&str>) -> Response {

@@ -36,6 +36,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/account/tokens", post(account::add_token))
         .route("/account/tokens/{id}/revoke", post(account::revoke_token))
         .route("/users", get(users::show).post(users::add))
+        .route("/users.csv", get(users::show))
         .route("/users/{name}", get(users::ask))
         .route("/users/{name}/role", post(users::set_role))
         .route("/users/{name}/password", post(users::set_password))

@@ -62,6 +62,7 @@ pub(crate) async fn show(
     let call = endless();
     let watch = call.clone().scope(backends.watch_import(request)).await.map_err(|status| unanswered(&status))?;
     let own = frame(&visit, &job).with_command(backends.command(Backend::Catalogue, imports::WATCH, &request));
+    let asked = (asked, own.may_edit());
     let growing = Growing { frame: own, marker: Marker, job: job.clone() };
     let watching = progress::Watching::new((backends, call, stop), watch, asked, job);
     Ok(live::page(&growing, watching.pieces()))

@@ -60,6 +60,7 @@ struct Ended<'a> {
 #[template(path = "import-outcome.html")]
 struct Last<'a> {
     outcome: &'a Outcome,
+    may_edit: bool,
 }
 
 /// An import that somebody looks at.
@@ -69,6 +70,8 @@ pub(super) struct Watching {
     stop: CancellationToken,
     watch: Option<Streaming<WatchImportJobResponse>>,
     asked: Asked,
+    /// Whether who looks at it may take the next step.
+    may_edit: bool,
     job: Job,
     end: Instant,
     /// When it was seen first, with how much done, for its rate.
@@ -89,13 +92,13 @@ impl Watching {
     pub(super) fn new(
         (backends, call, stop): (Backends, Call, CancellationToken),
         watch: Streaming<WatchImportJobResponse>,
-        asked: Asked,
+        (asked, may_edit): (Asked, bool),
         job: Job,
     ) -> Watching {
         let now = Instant::now();
         let begun = (now, job.progress().0);
         let (watch, end) = (Some(watch), now + LENGTH);
-        Watching { backends, call, stop, watch, asked, job, end, begun, moved: now, is_over: false }
+        Watching { backends, call, stop, watch, asked, may_edit, job, end, begun, moved: now, is_over: false }
     }
 
     /// The pieces of its page.
@@ -192,7 +195,7 @@ impl Watching {
         self.is_over = true;
         let outcome = self.call.clone().scope(Outcome::of(&self.backends, job.clone(), &self.asked)).await;
         match outcome {
-            Ok(outcome) => live::piece(&Last { outcome: &outcome }),
+            Ok(outcome) => live::piece(&Last { outcome: &outcome, may_edit: self.may_edit }),
             Err(failure) => {
                 warn!("could not show what came of import {}: {failure}", job.id);
                 self.job = job;

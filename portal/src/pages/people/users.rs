@@ -13,6 +13,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use super::{accounts, moment, problem};
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     error::Failure,
     form::Problem,
     frame::{Frame, Nav, Notice},
+    list::{Table, Wanted},
     pages,
     query::link,
     time::Moment,
@@ -77,10 +79,27 @@ struct User {
 pub(super) async fn show(
     State(door): State<Door>,
     visit: Visit,
+    wanted: Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
+    let accounts = accounts(&door)?;
+    if wanted != Wanted::Page
+        && let Some(list) = table(users(accounts).await?).answer(wanted)
+    {
+        return Ok(list);
+    }
     let frame = Frame::new(&visit, Nav::Users, "Users").with_notice(asked?.notice);
-    list(accounts(&door)?, frame, (String::new(), Role::Viewer), None).await
+    list(accounts, frame, (String::new(), Role::Viewer), None).await
+}
+
+fn table(users: Vec<User>) -> Table {
+    let time = |moment: Option<Moment>| moment.map_or(Json::Null, |moment| moment.iso().into());
+    let row = |user: User| {
+        let User { name, role, created, seen, sessions, tokens } = user;
+        vec![name.into(), role.name().into(), time(created), time(seen), sessions.into(), tokens.into()]
+    };
+    let columns = &["name", "role", "created", "seen", "sessions", "tokens"];
+    Table { name: "users", columns, rows: users.into_iter().map(row).collect() }
 }
 
 pub(super) async fn add(
