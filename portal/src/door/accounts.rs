@@ -167,12 +167,19 @@ impl Accounts {
     async fn prove(&self, name: Option<Name>, password: String, client: &Client) -> Result<Account, Refusal> {
         let network = client.network();
         self.attempts.begin(name.as_ref(), network, Instant::now()).map_err(Refusal::Wait)?;
+        let place = match self.hasher.enter().await {
+            Ok(place) => place,
+            Err(busy) => {
+                self.attempts.take_back(name.as_ref(), network);
+                return Err(busy.into());
+            }
+        };
         let account = match &name {
             Some(name) => self.store.account(name).await?,
             None => None,
         };
         let kept = account.as_ref().map(|account| account.password.clone());
-        match (self.hasher.fits(kept, password).await, account) {
+        match (self.hasher.fits(place, kept, password).await, account) {
             (Ok(true), Some(account)) => {
                 self.attempts.succeeded(&account.name, network);
                 Ok(account)

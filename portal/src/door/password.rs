@@ -1,16 +1,21 @@
 //! Passwords: which are taken, and how they are kept.
 //!
 //! argon2id with 19 MiB, two passes and one lane, as OWASP recommends. Each costs that
-//! memory while it is computed, so two are computed at once and a few may wait; whoever
-//! comes then is told to come again, and nothing is computed for them.
+//! memory while it is computed, so two are computed at once and some may wait; whoever
+//! comes then is told to come again, and nothing is computed for them. They are told after
+//! a pause: who guesses does not get to the next guess sooner by being refused.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
     password_hash::{Output, ParamsString, PasswordHash, SaltString},
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::sleep,
+};
+use tracing::debug;
 
 use super::Name;
 
@@ -22,7 +27,14 @@ const LONGEST: usize = 1024;
 
 /// Passwords that are computed at once, and those that may wait for it.
 const AT_ONCE: usize = 2;
-const WAITING: usize = 16;
+const WAITING: usize = 64;
+
+/// What whoever is refused waits for that; of those who do, so many at once. The next ones are told at once.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSING: usize = 256;
+
+/// How far they are behind other work: a tenth of a core's time while that takes all.
+const NICE: i32 = 10;
 
 /// Memory in KiB, and passes.
 const MEMORY: u32 = 19 * 1024;
@@ -77,16 +89,32 @@ pub(crate) fn judge(password: &str, name: &Name) -> Result<(), &'static str> {
 pub(crate) struct Hasher {
     seats: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    pauses: Arc<Semaphore>,
 }
+
+/// A place among those who wait for a password to be computed.
+pub(crate) type Place = OwnedSemaphorePermit;
 
 impl Hasher {
     pub(crate) fn new() -> Hasher {
-        Hasher { seats: Arc::new(Semaphore::new(AT_ONCE)), places: Arc::new(Semaphore::new(AT_ONCE + WAITING)) }
+        let room = |most| Arc::new(Semaphore::new(most));
+        Hasher { seats: room(AT_ONCE), places: room(AT_ONCE + WAITING), pauses: room(PAUSING) }
+    }
+
+    /// Takes a place, before anything is done for who comes.
+    pub(crate) async fn enter(&self) -> Result<Place, Busy> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        if let Ok(_pausing) = self.pauses.try_acquire() {
+            sleep(PAUSE).await;
+        }
+        Err(Busy)
     }
 
     /// Whether a password is the one that is kept; for a name that nobody has it never is, and takes as long.
-    pub(crate) async fn fits(&self, kept: Option<String>, password: String) -> Result<bool, Busy> {
-        self.compute(move || {
+    pub(crate) async fn fits(&self, place: Place, kept: Option<String>, password: String) -> Result<bool, Busy> {
+        self.compute(place, move || {
             // What is longer than any password is none, whatever the time tells of that.
             let password = if password.len() > LONGEST { "" } else { &password };
             is_of(password, kept.as_deref().unwrap_or(NOBODYS)).unwrap_or(false)
@@ -96,7 +124,8 @@ impl Hasher {
 
     /// What is kept of a password.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.compute(move || {
+        let place = self.enter().await?;
+        self.compute(place, move || {
             let mut salt = [0; 16];
             getrandom::fill(&mut salt).expect("the system has random bytes");
             written(&password, &salt).expect("argon2 takes any password")
@@ -105,15 +134,28 @@ impl Hasher {
     }
 
     /// Computes when it is its turn. The seat goes with the work: a caller who goes away frees nothing early.
-    async fn compute<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Busy> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
+    async fn compute<R: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Busy> {
         let seat = Arc::clone(&self.seats).acquire_owned().await.map_err(|_| Busy)?;
-        let working = tokio::task::spawn_blocking(move || {
-            let done = work();
+        let (done, result) = oneshot::channel();
+        let working = std::thread::Builder::new().name("password".into()).spawn(move || {
+            yield_to_others();
+            let _gone = done.send(work());
             drop((seat, place));
-            done
         });
-        working.await.map_err(|_| Busy)
+        working.map_err(|_| Busy)?;
+        result.await.map_err(|_| Busy)
+    }
+}
+
+/// Lets all other threads of the machine go first, for as long as this one lives: whoever guesses passwords keeps the
+/// cores busy, and pages are not to wait for that.
+fn yield_to_others() {
+    if let Err(error) = rustix::process::nice(NICE) {
+        debug!("could not give way to others: {error}");
     }
 }
 
@@ -186,22 +228,30 @@ mod tests {
         let kept = hasher.hash("correct horse battery".into()).await.unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
 
-        assert_eq!(hasher.fits(Some(kept.clone()), "correct horse battery".into()).await, Ok(true));
-        assert_eq!(hasher.fits(Some(kept), "correct horse batteri".into()).await, Ok(false));
+        let fits = async |kept, password: &str| {
+            let place = hasher.enter().await?;
+            hasher.fits(place, kept, password.into()).await
+        };
+        assert_eq!(fits(Some(kept.clone()), "correct horse battery").await, Ok(true));
+        assert_eq!(fits(Some(kept), "correct horse batteri").await, Ok(false));
         assert!(PasswordHash::new(NOBODYS).is_ok(), "it is computed like any other");
-        assert_eq!(hasher.fits(None, String::new()).await, Ok(false));
-        assert_eq!(hasher.fits(Some("damaged".into()), String::new()).await, Ok(false));
+        assert_eq!(fits(None, "").await, Ok(false));
+        assert_eq!(fits(Some("damaged".into()), "").await, Ok(false));
     }
 
     #[tokio::test]
     async fn those_who_come_when_too_many_wait_are_told_so_and_nothing_is_computed() {
         let hasher = Hasher::new();
-        let all = (0..100).map(|_| hasher.fits(None, "wrong".into()));
+        let fits = async || {
+            let place = hasher.enter().await?;
+            hasher.fits(place, None, "wrong".into()).await
+        };
+        let all = (0..100).map(|_| fits());
 
         let answers = futures_util::future::join_all(all).await;
 
         let busy = answers.iter().filter(|answer| **answer == Err(Busy)).count();
         assert_eq!(busy, 100 - AT_ONCE - WAITING);
-        assert_eq!(hasher.fits(None, "wrong".into()).await, Ok(false), "and all places are free again");
+        assert_eq!(fits().await, Ok(false), "and all places are free again");
     }
 }
