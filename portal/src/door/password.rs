@@ -1,7 +1,7 @@
 //! Passwords: which are taken, and how they are kept.
 //!
 //! argon2id with 19 MiB, two passes and one lane, as OWASP recommends. Each costs that
-//! memory while it is computed, so two are computed at once and some may wait; whoever
+//! memory while it is computed, so two are computed at most at once and some may wait; whoever
 //! comes then is told to come again, and nothing is computed for them. They are told after
 //! a pause: who guesses does not get to the next guess sooner by being refused.
 
@@ -25,11 +25,11 @@ const SHORTEST: usize = 12;
 /// Bytes of the longest one.
 const LONGEST: usize = 1024;
 
-/// Passwords that are computed at once, and those that may wait for it.
+/// Passwords that are computed at once, on half of the cores at most, and those that may wait for it.
 const AT_ONCE: usize = 2;
 const WAITING: usize = 64;
 
-/// What whoever is refused waits for that; of those who do, so many at once. The next ones are told at once.
+/// What whoever is refused waits for that, about; of those who do, so many at once. The next ones are told at once.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSING: usize = 256;
 
@@ -98,7 +98,9 @@ pub(crate) type Place = OwnedSemaphorePermit;
 impl Hasher {
     pub(crate) fn new() -> Hasher {
         let room = |most| Arc::new(Semaphore::new(most));
-        Hasher { seats: room(AT_ONCE), places: room(AT_ONCE + WAITING), pauses: room(PAUSING) }
+        // Of two cores, one stays for everybody else.
+        let seats = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, AT_ONCE);
+        Hasher { seats: room(seats), places: room(AT_ONCE + WAITING), pauses: room(PAUSING) }
     }
 
     /// Takes a place, before anything is done for who comes.
@@ -107,7 +109,8 @@ impl Hasher {
             return Ok(place);
         }
         if let Ok(_pausing) = self.pauses.try_acquire() {
-            sleep(PAUSE).await;
+            // Not all at the same moment: they would come again together, and keep others waiting.
+            sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
         }
         Err(Busy)
     }
