@@ -45,12 +45,7 @@ impl Intake {
         let Some(Part::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
             return Err(Error::HeaderExpected.into());
         };
-        if let Some(caller) = caller.filter(|caller| !caller.speaks_for(&header.service)) {
-            let error = Error::OtherService { caller: caller.to_string(), service: header.service };
-            tracing::warn!(caller = caller.as_str(), "refused records: {error}");
-            return Err(error.into());
-        }
-        let mut piece = Piece::new(self, header)?;
+        let mut piece = Piece::new(self, caller.as_ref(), header)?;
         while let Some(message) = parts.message().await? {
             match message.part {
                 Some(Part::Batch(batch)) => {
@@ -109,10 +104,15 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    fn new(intake: &'a Intake, header: ShipHeader) -> Result<Self, Error> {
+    fn new(intake: &'a Intake, caller: Option<&Caller>, header: ShipHeader) -> Result<Self, Error> {
         let sent = entry::nanoseconds(header.sent.as_ref());
         let announced = Some(header.first_sequence);
         let source = Source::parse(header.service, header.instance_id, header.producer, header.incarnation)?;
+        if let Some(caller) = caller.filter(|caller| !caller.speaks_for(&source.service)) {
+            let error = Error::OtherService { caller: caller.to_string(), service: source.service };
+            tracing::warn!(caller = caller.as_str(), "refused records: {error}");
+            return Err(error);
+        }
         let source = Arc::new(Source { last_words: header.last_words, ..source });
         intake.speakers.heard(&source, sent, entry::now());
         let (records, refused, total) = (Vec::new(), Vec::new(), Stored::default());
