@@ -36,7 +36,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Redirect, Response},
 };
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use mesh::{App, Call, call::Actor};
 use tokio::time::Instant;
 use tracing::info;
@@ -50,13 +50,13 @@ pub(crate) use visitor::Visitor;
 pub(crate) use settings::{Login, Settings};
 
 use accounts::{Accounts, now};
-use audit::Change;
+use audit::{Begun, Pending};
 use buckets::{Buckets, Key};
 use credential::Credential;
 use rules::Need;
 use store::Store;
 
-use crate::{config::Config, error::Failure, gateway, list::Wanted, live::Live, query::link};
+use crate::{config::Config, error::Failure, gateway, list::Wanted, query::link};
 
 /// The door. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -155,6 +155,15 @@ impl Door {
         }
         // Guesses cost whoever makes them.
         self.limit(Key::Network(client.network()))?;
+        self.whose(credential).await
+    }
+
+    /// The same for one that was let in before, which costs nothing.
+    async fn whose(&self, credential: Credential) -> Result<Option<Visitor>, Denial> {
+        let Some(accounts) = self.accounts() else { return Ok(Some(Visitor::open())) };
+        if let Some(known) = accounts.known(credential.digest()) {
+            return Ok(Some(known));
+        }
         match credential {
             Credential::Session(digest) => accounts.in_session(digest, now()).await,
             Credential::Token(digest) => accounts.by_token(digest, now()).await.map(Some),
@@ -211,23 +220,55 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
         }
         Err(failure) => return failure.into_response(),
     };
-    let change = Change::of(request.method(), request.uri().path());
     let Some(visitor) = visitor else { return next.run(request).await };
     if let (Some(name), Some(call)) = (visitor.name(), Call::current()) {
         Actor::read(name.as_str()).into_iter().for_each(|actor| call.set_actor(actor));
     }
     request.extensions_mut().insert(visitor.clone());
-    let mut response = next.run(request).await;
-    let is_done = response.status().is_success() || response.status().is_redirection();
-    if let Some(change) = change.filter(|_| is_done) {
-        response = change.done(&visitor, &client, response);
-    }
-    if let (Ok(Some(credential)), Some(_)) = (credential, response.extensions().get::<Live>()) {
-        response = stay::while_counts(response, (door, credential), client, visitor.clone());
-    }
+    let begun = Begun::default();
+    request.extensions_mut().insert(begun.clone());
+    let pending = Pending::of((request.method(), request.uri().path()), &visitor, &client, &begun);
+    let credential = credential.ok().flatten().filter(|_| door.is_guarded());
+    let Some(credential) = credential else { return let_out(next.run(request).await, pending, visitor) };
+    // What changes an account may end the very session that asks for it.
+    let is_kept = audit::tells_itself(request.uri().path());
+    let lost = async {
+        let denial = stay::lost(&door, credential, &visitor).await;
+        if is_kept && begun.is() { std::future::pending().await } else { denial }
+    };
+    let answer = tokio::select! {
+        biased;
+        answer = next.run(request) => answer,
+        denial = lost => return broken_off(denial, visitor),
+    };
+    let answer = let_out(answer, pending, visitor.clone());
+    if stay::goes_on(&answer) { stay::while_counts(answer, (door, credential), visitor) } else { answer }
+}
+
+/// An answer on its way to who asked for it.
+fn let_out(answer: Response, pending: Option<Pending>, visitor: Visitor) -> Response {
+    let mut answer = match pending {
+        Some(pending) => pending.settle(answer),
+        None => answer,
+    };
     // For the page of a failure, which is made further out.
-    response.extensions_mut().insert(visitor);
-    response
+    answer.extensions_mut().insert(visitor);
+    answer
+}
+
+/// The answer to a request that goes on no more.
+fn broken_off(denial: Denial, visitor: Visitor) -> Response {
+    let mut answer = Failure::Denied(denial).into_response();
+    // The rest of it is of no use to anybody.
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer.extensions_mut().insert(visitor);
+    answer
+}
+
+/// Notes that a page has all that it was sent: the layer inside of what reads it.
+pub(crate) async fn begin(request: Request, next: Next) -> Response {
+    request.extensions().get::<Begun>().into_iter().for_each(Begun::page);
+    next.run(request).await
 }
 
 /// Whether a page was asked for by who can be asked to log in; programs are told that they must.

@@ -12,13 +12,16 @@ pub(crate) mod contracts;
 pub(crate) mod descriptors;
 mod follow;
 mod reflection;
+pub(crate) mod places;
 pub(crate) mod route;
 
+mod bodies;
 mod call;
 mod duplicates;
 mod request;
 
 mod json;
+pub(crate) mod lines;
 pub(crate) mod problem;
 
 pub(crate) mod comments;
@@ -27,11 +30,7 @@ pub(crate) mod openapi;
 
 mod version;
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -39,37 +38,23 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, header, request::Parts};
 use mesh::Call;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, Streaming};
+use tonic::Code;
 
 pub(crate) use contracts::{Contracts, is_versioned};
 pub(crate) use follow::Follower;
+pub(crate) use lines::Ending;
 pub(crate) use problem::Problem;
 
 use crate::{
     backends::Backends,
     csrf,
-    door::Visitor,
+    door::{Visitor, audit::Begun},
     error::Failure,
-    gateway::{
-        contracts::Found,
-        request::Asked,
-        route::{Owner, Route},
-    },
-    live::Live,
-    upload,
+    gateway::{bodies::Bodies, contracts::Found, request::Asked, route::Route},
 };
-
-/// The largest body of a request.
-const MOST_BYTES: usize = 1024 * 1024;
-
-/// Bodies above this are read one at a time: a message is many times what its text is.
-const SMALL: usize = 64 * 1024;
 
 /// How long a client waits, in seconds: `Request-Timeout: 2.5`.
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
@@ -81,20 +66,19 @@ const LONGEST: Duration = Duration::from_secs(60);
 const SERVICE: HeaderName = HeaderName::from_static("rundoo-service");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// What the gateway works with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     pub(crate) contracts: Contracts,
-    large: Arc<Semaphore>,
+    bodies: Bodies,
 }
 
 impl Gateway {
     /// Knows the contracts that the portal was built with, until the services speak for themselves: while
     /// one is away, its methods are there and say so.
     pub(crate) fn new(backends: &Backends) -> Gateway {
-        Gateway { contracts: Contracts::built_in(backends), large: Arc::new(Semaphore::new(1)) }
+        Gateway { contracts: Contracts::built_in(backends), bodies: Bodies::none() }
     }
 }
 
@@ -116,41 +100,51 @@ pub(crate) async fn serve(
 
 impl Gateway {
     async fn answer(&self, parts: &Parts, body: Body, stop: CancellationToken) -> Result<Response, Problem> {
-        let route = match self.contracts.known().find(&parts.method, parts.uri.path()) {
-            Found::Route(route) => route,
-            Found::Verbs(verbs) => return Err(Problem::verbs(&verbs)),
-            Found::Nothing => {
-                let words = "No method of any service is at this path. /docs lists those that are.";
-                return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, "NO_SUCH_METHOD", words));
-            }
-        };
+        let route = self.route(parts)?;
         let visitor = parts.extensions.get::<Visitor>().ok_or_else(|| Problem::of_failure(&Failure::NoSuchPage))?;
         let (area, role) = route.need();
         visitor.demand_in(area, role).map_err(|failure| Problem::of_failure(&failure))?;
         if !route.is_read() && !csrf::is_own(&Verb::POST, &parts.headers) {
             return Err(Problem::of_failure(&Failure::Foreign));
         }
-        let owner = owner(&route, &parts.headers)?.clone();
         let call = call(&route, &parts.headers)?;
-        let body = read(body).await?;
-        let one_at_a_time = if body.len() > SMALL { Some(self.large.acquire().await) } else { None };
-        let Asked { request, is_trial } = request::read(&route, parts, &body)?;
-        drop((one_at_a_time, body));
+        let body = self.bodies.read(&route.binding.body, body).await?;
+        let turn = self.bodies.turn(&body).await;
+        let Asked { request, is_trial } = request::read(&route, parts, &body.bytes)?;
+        drop((turn, body));
+        let called = Called::of(&route, is_trial);
+        parts.extensions.get::<Begun>().into_iter().for_each(|begun| begun.called(&called));
         let conditional = parts.headers.contains_key(header::IF_MATCH);
         if route.method.is_server_streaming() {
-            let opened = call.clone().scope(call::stream(&route, &owner, request)).await;
+            let opened = call.clone().scope(call::stream(&route, request)).await;
             let answers = opened.map_err(|status| Problem::of(&status, conditional))?;
             let ending = Ending::default();
-            let called = Called { ending: Some(ending.clone()), ..Called::of(&route, is_trial, None) };
-            let mut response = lines(route, answers, call, (stop, ending));
+            let called = Called { ending: Some(ending.clone()), ..called };
+            let mut response = lines::answer(route, answers, call, (stop, ending));
             response.extensions_mut().insert(called);
             return Ok(response);
         }
-        let answer = call.scope(call::once(&route, &owner, request)).await;
+        let answer = call.scope(call::once(&route, request)).await;
         let answer = answer.map_err(|status| Problem::of(&status, conditional))?;
         let mut response = once(&route, &parts.headers, &answer)?;
-        response.extensions_mut().insert(Called::of(&route, is_trial, version::id(&route.headers.version, &answer)));
+        response.extensions_mut().insert(Called { id: version::id(&route.headers.version, &answer), ..called });
         Ok(response)
+    }
+
+    /// Who answers a request.
+    fn route(&self, parts: &Parts) -> Result<Arc<Route>, Problem> {
+        let asked = parts.headers.get(&SERVICE).map(|name| name.to_str().unwrap_or("?"));
+        match self.contracts.known().find(&parts.method, parts.uri.path(), asked) {
+            Found::Route(route) => Ok(route),
+            Found::Others(names) => {
+                Err(Problem::invalid(format!("{SERVICE} may be one of: {}.", names.join(", ")), Vec::new()))
+            }
+            Found::Verbs(verbs) => Err(Problem::verbs(&verbs)),
+            Found::Nothing => {
+                let words = "No method of any service is at this path. /docs lists those that are.";
+                Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, "NO_SUCH_METHOD", words))
+            }
+        }
     }
 }
 
@@ -166,35 +160,11 @@ pub(crate) struct Called {
     pub(crate) ending: Option<Ending>,
 }
 
-/// With which code a stream ended, once it has. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ending(Arc<OnceLock<Code>>);
-
-impl Ending {
-    /// Nothing while it goes on, and when nobody waited for it.
-    pub(crate) fn get(&self) -> Option<Code> {
-        self.0.get().copied()
-    }
-
-    fn set(&self, code: Code) {
-        let _first_counts = self.0.set(code);
-    }
-}
-
 impl Called {
-    fn of(route: &Route, is_trial: bool, id: Option<i64>) -> Called {
+    fn of(route: &Route, is_trial: bool) -> Called {
         let method = format!("{}/{}", route.method.parent_service().name(), route.method.name());
-        Called { method, changes: !route.is_read() && !is_trial, id, ending: None }
+        Called { method, changes: !route.is_read() && !is_trial, id: None, ending: None }
     }
-}
-
-/// Who is asked.
-fn owner<'r>(route: &'r Route, headers: &HeaderMap) -> Result<&'r Owner, Problem> {
-    let asked = headers.get(&SERVICE).map(|name| name.to_str().unwrap_or("?"));
-    route.owner(asked).ok_or_else(|| {
-        let names: Vec<&str> = route.owners.iter().map(|owner| owner.service.as_str()).collect();
-        Problem::invalid(format!("{SERVICE} may be one of: {}.", names.join(", ")), Vec::new())
-    })
 }
 
 /// The call of this request with the time that its client gives it. A stream goes on until somebody ends it.
@@ -219,20 +189,6 @@ fn call(route: &Route, headers: &HeaderMap) -> Result<Call, Problem> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    upload::read(body, MOST_BYTES).await.map_err(|failure| match failure {
-        Failure::TooLarge => {
-            let words = format!("A body may have {} MiB.", MOST_BYTES >> 20);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument, "BODY_TOO_LARGE", words)
-        }
-        Failure::TooSlow => {
-            let words = "The body took too long to arrive.";
-            Problem::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, "BODY_TOO_SLOW", words)
-        }
-        failure => Problem::of_failure(&failure),
-    })
-}
-
 /// One answer.
 fn once(route: &Route, headers: &HeaderMap, answer: &[u8]) -> Result<Response, Problem> {
     // What is no quoted text is no entity tag (AIP-154), and has no header.
@@ -250,7 +206,7 @@ fn once(route: &Route, headers: &HeaderMap, answer: &[u8]) -> Result<Response, P
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut json = Vec::with_capacity(answer.len() * 2 + 16);
-        write(route, answer, &mut json)?;
+        route.write(answer, &mut json)?;
         let mut response = Response::new(Body::from(json));
         response.headers_mut().insert(header::CONTENT_TYPE, JSON);
         response
@@ -260,59 +216,4 @@ fn once(route: &Route, headers: &HeaderMap, answer: &[u8]) -> Result<Response, P
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
     Ok(response)
-}
-
-/// Writes an answer, or the part of it that the annotation names.
-fn write(route: &Route, answer: &[u8], json: &mut Vec<u8>) -> Result<(), Problem> {
-    let sent = route.binding.answer.as_ref().map_or(answer, |field| version::message(field, answer));
-    route.tables.write(sent, json).map_err(|cause| {
-        tracing::error!("{cause}");
-        Problem::of(&Status::internal("the service's answer could not be read"), false)
-    })
-}
-
-/// Answers as they come, each on a line: `{"result":…}`, and in the end `{"error":…}` if it is one.
-fn lines(
-    route: Arc<Route>,
-    answers: Streaming<Bytes>,
-    call: Call,
-    (stop, ending): (CancellationToken, Ending),
-) -> Response {
-    let answers = answers.take_until(stop.clone().cancelled_owned()).map(Some).chain(stream::once(async move {
-        let stopping = Status::unavailable("the portal stops; begin again where you were");
-        stop.is_cancelled().then_some(Err(stopping))
-    }));
-    let failed = ending.clone();
-    let lines = ended_by_errors(answers.filter_map(async |answer| answer)).map(move |answer| {
-        answer.as_ref().err().into_iter().for_each(|status| failed.set(status.code()));
-        call.sync_scope(|| line(&route, answer))
-    });
-    let end = stream::once(async move { ending.set(Code::Ok) }).filter_map(async |()| None);
-    let body = Body::from_stream(lines.chain(end).map(|line| Ok::<_, Infallible>(Bytes::from(line))));
-    let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, LINES);
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response.extensions_mut().insert(Live);
-    response
-}
-
-/// Behind an error nothing comes.
-fn ended_by_errors(answers: impl Stream<Item = Result<Bytes, Status>>) -> impl Stream<Item = Result<Bytes, Status>> {
-    answers.scan(false, |over, answer| {
-        let goes_on = !std::mem::replace(over, answer.is_err());
-        std::future::ready(goes_on.then_some(answer))
-    })
-}
-
-fn line(route: &Route, answer: Result<Bytes, Status>) -> Vec<u8> {
-    let mut line = b"{\"result\":".to_vec();
-    let written = answer.map_err(|status| Problem::of(&status, false));
-    let written = written.and_then(|answer| write(route, &answer, &mut line));
-    if let Err(problem) = written {
-        tracing::info!("a stream of {} ended: {}", route.method.full_name(), problem.line());
-        line = b"{\"error\":".to_vec();
-        line.extend(problem.json());
-    }
-    line.extend(b"}\n");
-    line
 }

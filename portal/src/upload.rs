@@ -52,22 +52,34 @@ pub(crate) async fn read_whole(request: Request, next: Next) -> Response {
 }
 
 /// Reads all of a body, unless it has more than `most` bytes, or hardly comes.
-pub(crate) async fn read(body: Body, most: usize) -> Result<Bytes, Failure> {
+async fn read(body: Body, most: usize) -> Result<Bytes, Failure> {
+    read_growing(body, most, |_| Ok(())).await
+}
+
+/// The same; before it has so many bytes, `grow` is asked whether it may.
+pub(crate) async fn read_growing<E: From<Failure>>(
+    body: Body,
+    most: usize,
+    mut grow: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Bytes, E> {
     if body.size_hint().lower() > most as u64 {
-        return Err(Failure::TooLarge);
+        return Err(Failure::TooLarge.into());
     }
     let (began, mut pieces, mut whole) = (Instant::now(), body.into_data_stream(), BytesMut::new());
     loop {
         let budget = BEGINNING + Duration::from_secs(whole.len() as u64 / LEAST_RATE);
         match timeout_at(began + budget, pieces.next()).await {
-            Err(_) => return Err(Failure::TooSlow),
+            Err(_) => return Err(Failure::TooSlow.into()),
             Ok(None) => return Ok(whole.freeze()),
-            Ok(Some(Err(_))) => return Err(Failure::BadRequest("The body did not arrive whole.".into())),
-            Ok(Some(Ok(piece))) if whole.len() + piece.len() > most => {
-                drop(piece);
-                return Err(Failure::TooLarge);
+            Ok(Some(Err(_))) => return Err(Failure::BadRequest("The body did not arrive whole.".into()).into()),
+            Ok(Some(Ok(piece))) => {
+                let bytes = whole.len() + piece.len();
+                if bytes > most {
+                    return Err(Failure::TooLarge.into());
+                }
+                grow(bytes)?;
+                whole.extend_from_slice(&piece);
             }
-            Ok(Some(Ok(piece))) => whole.extend_from_slice(&piece),
         }
     }
 }

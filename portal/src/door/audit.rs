@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,7 +14,6 @@ use http::{Method, header};
 use http_body::{Frame, SizeHint};
 use mesh::Call;
 use tokio::time::Instant;
-use tonic::Code;
 use tracing::{info, warn};
 
 use super::{Client, Name, Visitor};
@@ -77,45 +76,133 @@ impl Refused {
     }
 }
 
-/// A change that was asked for, as long as it is not known what came of it.
-pub(crate) struct Change {
+/// Where a request says that it is so far that it may change something. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Begun(Arc<OnceLock<Option<Called>>>);
+
+impl Begun {
+    /// A page has all that it was sent, and works with it.
+    pub(crate) fn page(&self) {
+        let _first_counts = self.0.set(None);
+    }
+
+    /// A method is about to be called.
+    pub(crate) fn called(&self, called: &Called) {
+        let _first_counts = self.0.set(Some(called.clone()));
+    }
+
+    pub(super) fn is(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
+
+/// What a request is about to change.
+#[derive(Debug)]
+struct Change {
     path: String,
     method: Method,
 }
 
-impl Change {
-    /// Reads what a request is about to change; nothing for one that changes nothing.
-    pub(crate) fn of(method: &Method, path: &str) -> Option<Change> {
-        let own = ["/login", "/logout", "/account", "/users", "/times"];
-        let tells_itself =
-            own.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        // What is called over the gateway is known by its contract, not by its verb.
-        let is_called = gateway::is_versioned(path);
-        (!tells_itself && (is_called || !method.is_safe()))
-            .then(|| Change { path: path.to_owned(), method: method.clone() })
+/// A change on its way. Whatever ends it, it is told: by its answer, and where there is none, that nobody waited for it.
+pub(super) struct Pending {
+    /// None once it is told.
+    change: Option<Change>,
+    actor: Name,
+    address: IpAddr,
+    token: Option<i64>,
+    begun: Begun,
+    call: Option<Call>,
+}
+
+/// Whether what is done there is told by the page itself, which knows more.
+pub(super) fn tells_itself(path: &str) -> bool {
+    let own = ["/login", "/logout", "/account", "/users", "/times"];
+    own.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+impl Pending {
+    /// The change that a request asks for, if it is one and somebody is to be named.
+    pub(super) fn of(
+        (method, path): (&Method, &str),
+        visitor: &Visitor,
+        client: &Client,
+        begun: &Begun,
+    ) -> Option<Pending> {
+        let actor = visitor.name()?.clone();
+        let change = Some(Change::of(method, path)?);
+        let (address, token, call) = (client.address, visitor.token(), Call::current());
+        Some(Pending { change, actor, address, token, begun: begun.clone(), call })
     }
 
-    /// Says that it was done, by the answer, which names a new product or what was called. Of an answer that goes on
-    /// it is said at its end.
-    pub(crate) fn done(self, visitor: &Visitor, client: &Client, answer: Response) -> Response {
-        let Some(actor) = visitor.name() else { return answer };
-        let called = answer.extensions().get::<Called>();
-        if gateway::is_versioned(&self.path) && !called.is_some_and(|called| called.changes) {
+    /// Says what came of it, by the answer, which names a new product or what was called. Of an answer that goes on it
+    /// is said at its end; of one that nobody understood, that it is not known.
+    pub(super) fn settle(mut self, answer: Response) -> Response {
+        let Some(change) = self.change.take() else { return answer };
+        let status = answer.status();
+        if status.is_server_error() {
+            self.begun(change).into_iter().for_each(|done| done.say(", and it is not known what came of it"));
             return answer;
         }
-        let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let id = product_id(&self.path).or_else(|| product_id(location)).or(called.and_then(|called| called.id));
-        let what = called.map_or_else(|| self.words(), |called| format!("called {}", called.method));
-        let ending = called.and_then(|called| called.ending.clone());
-        let done =
-            Done { actor: actor.clone(), what, id, address: client.address, path: self.path, token: visitor.token() };
-        match ending {
+        if !status.is_success() && !status.is_redirection() {
+            return answer;
+        }
+        let called = answer.extensions().get::<Called>();
+        let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let Some(done) = self.done(change, called, location) else { return answer };
+        match called.and_then(|called| called.ending.clone()) {
             None => {
                 done.say("");
                 answer
             }
-            Some(ending) => answer.map(|body| Body::new(Going { body, done, ending, call: Call::current() })),
+            Some(ending) => {
+                let call = self.call.clone();
+                answer.map(|body| Body::new(Going { body, done, ending, call }))
+            }
         }
+    }
+
+    /// What may have been done, if it came so far.
+    fn begun(&self, change: Change) -> Option<Done> {
+        let called = self.begun.0.get()?.as_ref();
+        self.done(change, called, None)
+    }
+
+    fn done(&self, change: Change, called: Option<&Called>, location: Option<&str>) -> Option<Done> {
+        if gateway::is_versioned(&change.path) && !called.is_some_and(|called| called.changes) {
+            return None;
+        }
+        let id = product_id(&change.path).or_else(|| product_id(location?)).or(called.and_then(|called| called.id));
+        let what = called.map_or_else(|| change.words(), |called| format!("called {}", called.method));
+        let (actor, address, token) = (self.actor.clone(), self.address, self.token);
+        Some(Done { actor, what, id, address, path: change.path, token })
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Some(done) = self.change.take().and_then(|change| self.begun(change)) else { return };
+        within(self.call.take(), || done.say(NOT_WAITED));
+    }
+}
+
+/// How a change is told of which nobody knows the end.
+const NOT_WAITED: &str = ", and did not wait for its end";
+
+/// Records belong to the request, also where its time is over.
+fn within(call: Option<Call>, say: impl FnOnce()) {
+    match call {
+        Some(call) => call.sync_scope(say),
+        None => say(),
+    }
+}
+
+impl Change {
+    /// Reads what a request is about to change; nothing for one that changes nothing.
+    fn of(method: &Method, path: &str) -> Option<Change> {
+        // What is called over the gateway is known by its contract, not by its verb.
+        let is_called = gateway::is_versioned(path);
+        (!tells_itself(path) && (is_called || !method.is_safe()))
+            .then(|| Change { path: path.to_owned(), method: method.clone() })
     }
 
     /// What was done; a product's number follows when there is one.
@@ -194,14 +281,11 @@ impl http_body::Body for Going {
 impl Drop for Going {
     fn drop(&mut self) {
         let how = match self.ending.get() {
-            Some(Code::Ok) => String::new(),
-            Some(code) => format!(", which ended with {}", gateway::problem::name(code)),
-            None => ", and did not wait for its end".into(),
+            Some(gateway::lines::OK) => String::new(),
+            Some(code) => format!(", which ended with {code}"),
+            None => NOT_WAITED.into(),
         };
-        match self.call.take() {
-            Some(call) => call.sync_scope(|| self.done.say(&how)),
-            None => self.done.say(&how),
-        }
+        within(self.call.take(), || self.done.say(&how));
     }
 }
 

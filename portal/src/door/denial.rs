@@ -9,6 +9,8 @@ use super::Role;
 pub(crate) enum Denial {
     #[error("nobody is logged in")]
     Login,
+    #[error("the session or token does not count any more")]
+    Ended,
     #[error("this needs the role {needed}")]
     Role { needed: Role },
     #[error("the API token is not for this, which needs the role {needed}")]
@@ -34,9 +36,11 @@ pub(crate) enum Denial {
 impl Denial {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Denial::Login | Denial::UnknownToken | Denial::ExpiredToken | Denial::RevokedToken => {
-                StatusCode::UNAUTHORIZED
-            }
+            Denial::Login
+            | Denial::Ended
+            | Denial::UnknownToken
+            | Denial::ExpiredToken
+            | Denial::RevokedToken => StatusCode::UNAUTHORIZED,
             Denial::Role { .. } | Denial::Scope { .. } | Denial::NoToken => StatusCode::FORBIDDEN,
             Denial::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Denial::Busy | Denial::Away => StatusCode::SERVICE_UNAVAILABLE,
@@ -48,6 +52,7 @@ impl Denial {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Denial::Login => "LOGIN_NEEDED",
+            Denial::Ended => "ACCESS_ENDED",
             Denial::Role { .. } => "ROLE_TOO_LOW",
             Denial::Scope { .. } => "SCOPE_TOO_SMALL",
             Denial::NoToken => "NO_TOKENS_HERE",
@@ -64,6 +69,7 @@ impl Denial {
     pub(crate) fn headline(&self) -> &'static str {
         match self {
             Denial::Login => "Log in first",
+            Denial::Ended => "You are not logged in any more",
             Denial::Role { .. } => "Your role does not allow this",
             Denial::Scope { .. } => "This API token is not for that",
             Denial::NoToken => "This is not for API tokens",
@@ -80,6 +86,9 @@ impl Denial {
     pub(crate) fn text(&self) -> String {
         match self {
             Denial::Login => "Nothing was changed. Log in, then do it again.".into(),
+            Denial::Ended => {
+                "Your session or token stopped counting while this went on. What was done by then is done.".into()
+            }
             Denial::Role { needed } => {
                 format!("It needs the role {needed}. An administrator can give you another role. Nothing was changed.")
             }
@@ -114,7 +123,7 @@ impl Denial {
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         // RFC 6750: what is wrong with a token, if one was sent.
         let challenge = match self {
-            Denial::Login => Some("Bearer realm=\"rundoo\""),
+            Denial::Login | Denial::Ended => Some("Bearer realm=\"rundoo\""),
             Denial::UnknownToken | Denial::ExpiredToken | Denial::RevokedToken => {
                 Some("Bearer realm=\"rundoo\", error=\"invalid_token\"")
             }
@@ -138,6 +147,7 @@ mod tests {
     fn each_refusal_has_its_own_words() {
         let all = [
             Denial::Login,
+            Denial::Ended,
             Denial::Role { needed: Role::Editor },
             Denial::Scope { needed: Role::Editor },
             Denial::NoToken,

@@ -1,4 +1,4 @@
-//! Answers that go on: whoever lost the right to an answer is not told the rest of it.
+//! Requests and answers that go on: who lost the right to one is neither heard nor told to its end.
 
 use std::{
     io,
@@ -15,39 +15,43 @@ use mesh::Call;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Client, Denial, Door, Name, Visitor, credential::Credential};
+use super::{Denial, Door, Name, Visitor, credential::Credential};
 
 /// How often it is asked whether a visitor still counts.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// Looks that may fail in a row. Who is not known to count is not let go on for longer.
+const MOST_FAILED: u32 = 3;
+
 /// An answer that breaks off once who asked for it is not the same visitor any more: logged out, revoked, expired,
 /// or of another role.
-pub(super) fn while_counts(
-    answer: Response,
-    (door, credential): (Door, Credential),
-    client: Client,
-    visitor: Visitor,
-) -> Response {
+pub(super) fn while_counts(answer: Response, (door, credential): (Door, Credential), visitor: Visitor) -> Response {
     let call = Call::current();
     let over = async move {
         let who = visitor.name().map_or_else(String::new, Name::to_string);
-        gone(&door, credential, &client, visitor).await;
-        let say =
-            || info!(actor = who, "broke off what {who} was reading: the session or token does not count any more");
+        let denial = lost(&door, credential, &visitor).await;
+        let say = || info!(actor = who, "broke off what {who} was reading: {denial}");
         call.map_or_else(say, |call| call.sync_scope(say));
     };
     let over: BoxFuture<'static, ()> = Box::pin(over);
     answer.map(|body| Body::new(Stay { body, over: Some(over) }))
 }
 
-/// Resolves when a credential is not this visitor's any more. What cannot be asked now is asked again.
-async fn gone(door: &Door, credential: Credential, client: &Client, visitor: Visitor) {
+/// Whether an answer is one that goes on: its length is not known when it begins.
+pub(super) fn goes_on(answer: &Response) -> bool {
+    http_body::Body::size_hint(answer.body()).exact().is_none()
+}
+
+/// Resolves when a credential is not this visitor's any more.
+pub(super) async fn lost(door: &Door, credential: Credential, visitor: &Visitor) -> Denial {
+    let mut failed = 0;
     loop {
         sleep(EVERY).await;
-        match door.identify(Some(credential), client).await {
-            Ok(Some(now)) if now == visitor => {}
-            Err(Denial::TooMany { .. } | Denial::Away) => {}
-            _ => return,
+        match door.whose(credential).await {
+            Ok(Some(now)) if now == *visitor => failed = 0,
+            Err(Denial::Away) if failed < MOST_FAILED => failed += 1,
+            Err(Denial::Away) => return Denial::Away,
+            _ => return Denial::Ended,
         }
     }
 }

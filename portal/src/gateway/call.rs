@@ -13,15 +13,15 @@ use crate::gateway::route::{Owner, Route};
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Calls a method that answers once.
-pub(crate) async fn once(route: &Route, owner: &Owner, request: Vec<u8>) -> Result<Bytes, Status> {
-    let mut client = client(owner).await?;
+pub(crate) async fn once(route: &Route, request: Vec<u8>) -> Result<Bytes, Status> {
+    let mut client = client(&route.owner).await?;
     let answer = client.unary(Request::new(Bytes::from(request)), route.path.clone(), Raw).await?;
     Ok(answer.into_inner())
 }
 
 /// Calls a method that answers with a stream.
-pub(crate) async fn stream(route: &Route, owner: &Owner, request: Vec<u8>) -> Result<Streaming<Bytes>, Status> {
-    let mut client = client(owner).await?;
+pub(crate) async fn stream(route: &Route, request: Vec<u8>) -> Result<Streaming<Bytes>, Status> {
+    let mut client = client(&route.owner).await?;
     let answer = client.server_streaming(Request::new(Bytes::from(request)), route.path.clone(), Raw).await?;
     Ok(answer.into_inner())
 }

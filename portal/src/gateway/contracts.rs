@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
 
@@ -18,10 +18,14 @@ use crate::{
     gateway::{
         comments::Comments,
         descriptors, openapi,
+        places::{Place, Places},
         route::{Owner, Route},
         rule,
     },
 };
+
+/// What this process is called in the mesh.
+pub(super) const PORTAL: &str = "portal";
 
 /// What is known now; it changes as services come. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -32,8 +36,7 @@ pub(crate) struct Contracts(Arc<watch::Sender<Arc<Known>>>);
 pub(crate) struct Known {
     /// What each service reflects, by its name in the mesh.
     offers: BTreeMap<String, Arc<Offer>>,
-    /// By verb; what says more about its paths comes first.
-    routes: HashMap<Verb, Vec<Arc<Route>>>,
+    places: Places,
     /// The `OpenAPI` document, once somebody asked for it.
     document: OnceLock<Bytes>,
 }
@@ -54,6 +57,8 @@ pub(crate) struct Offer {
 #[derive(Debug)]
 pub(crate) enum Found {
     Route(Arc<Route>),
+    /// These services do, and not the one that is asked for.
+    Others(Vec<String>),
     /// The path is one, but with other verbs.
     Verbs(Vec<Verb>),
     Nothing,
@@ -89,29 +94,31 @@ impl Contracts {
 
 impl Known {
     fn of(offers: BTreeMap<String, Arc<Offer>>) -> Known {
-        let mut routes = Routes::default();
-        for offer in offers.values() {
+        let mut places = Places::default();
+        // Who comes first has a place: what Rundoo itself offers is taken away by nobody.
+        let mut ordered: Vec<_> = offers.values().collect();
+        ordered.sort_by_key(|offer| !offer.is_own());
+        for offer in ordered {
             for method in offer.methods() {
                 match rule::bindings(&method) {
-                    Ok(bindings) => bindings.into_iter().for_each(|binding| routes.add(&method, binding, offer)),
+                    Ok(bindings) => bindings.into_iter().for_each(|binding| places.add(&method, binding, offer)),
                     Err(wrong) => warn!("{} cannot be called over HTTP: {wrong}", method.full_name()),
                 }
             }
         }
-        Known { routes: routes.finish(), offers, document: OnceLock::new() }
+        Known { places, offers, document: OnceLock::new() }
     }
 
-    /// Who answers a request.
-    pub(crate) fn find(&self, verb: &Verb, path: &str) -> Found {
-        let routes = |verb: &Verb| self.routes.get(verb).map(Vec::as_slice).unwrap_or_default().iter();
+    /// Who answers a request; `asked` names the service, where several offer a method.
+    pub(crate) fn find(&self, verb: &Verb, path: &str, asked: Option<&str>) -> Found {
         // What answers GET answers HEAD: whoever sends it drops the body.
         let own = if *verb == Verb::HEAD { &Verb::GET } else { verb };
-        if let Some(route) = routes(own).find(|route| route.binding.template.matches(path)) {
-            return Found::Route(route.clone());
+        if let Some(place) = self.places.at(own, path) {
+            let route = place.route(asked).cloned();
+            return route.map_or_else(|| Found::Others(place.owners().map(str::to_owned).collect()), Found::Route);
         }
         let others = [Verb::GET, Verb::POST, Verb::PUT, Verb::PATCH, Verb::DELETE];
-        let verbs: Vec<_> =
-            others.into_iter().filter(|verb| routes(verb).any(|route| route.binding.template.matches(path))).collect();
+        let verbs: Vec<_> = others.into_iter().filter(|verb| self.places.at(verb, path).is_some()).collect();
         if verbs.is_empty() { Found::Nothing } else { Found::Verbs(verbs) }
     }
 
@@ -137,62 +144,28 @@ impl Known {
         self.offers.values()
     }
 
-    /// All routes, in the order of their methods' names.
-    pub(crate) fn routes(&self) -> Vec<&Arc<Route>> {
-        let mut routes: Vec<_> = self.routes.values().flatten().collect();
-        routes.sort_by_cached_key(|route| {
-            (
-                route.method.parent_service().full_name().to_owned(),
-                route.method.path().to_vec(),
-                route.binding.template.to_string(),
-            )
+    /// All places, in the order of their methods' names.
+    pub(crate) fn places(&self) -> Vec<&Place> {
+        let mut places: Vec<_> = self.places.all().collect();
+        places.sort_by_cached_key(|place| {
+            let Route { method, binding, .. } = place.first();
+            (method.parent_service().full_name().to_owned(), method.path().to_vec(), binding.template.to_string())
         });
-        routes
+        places
     }
 }
 
 impl Offer {
+    /// Whether it is of one of Rundoo's own services.
+    pub(crate) fn is_own(&self) -> bool {
+        let name = self.owner.service.as_str();
+        name == PORTAL || contract::BUILT_IN.iter().any(|(own, _)| *own == name)
+    }
+
     /// The methods of the services that it serves, in the order of their contracts.
     pub(crate) fn methods(&self) -> impl Iterator<Item = MethodDescriptor> + '_ {
         let services = self.services.iter().filter_map(|name| self.pool.get_service_by_name(name));
         services.flat_map(|service| service.methods().collect::<Vec<_>>())
-    }
-}
-
-#[derive(Default)]
-struct Routes(HashMap<Verb, Vec<Route>>);
-
-impl Routes {
-    fn add(&mut self, method: &MethodDescriptor, binding: rule::Binding, offer: &Offer) {
-        let name = method.full_name();
-        let template = binding.template.clone();
-        if method.is_client_streaming() {
-            return warn!("{name} cannot be called over HTTP: it takes a stream of messages");
-        }
-        if !is_versioned(&template.to_string()) {
-            return warn!("{name} cannot be called over HTTP: {template} does not begin with a version, such as /v1/");
-        }
-        let same = self.0.entry(binding.verb.clone()).or_default();
-        if let Some(taken) = same.iter_mut().find(|route| route.binding.template.collides_with(&template)) {
-            if taken.method.full_name() == name {
-                taken.owners.push(offer.owner.clone());
-            } else {
-                warn!("{name} cannot be called at {template}: {} is there", taken.method.full_name());
-            }
-            return;
-        }
-        match Route::new(method.clone(), binding, offer.owner.clone()) {
-            Ok(route) => same.push(route),
-            Err(wrong) => warn!("{name} cannot be called at {template}: {wrong}"),
-        }
-    }
-
-    fn finish(self) -> HashMap<Verb, Vec<Arc<Route>>> {
-        let sorted = |mut routes: Vec<Route>| {
-            routes.sort_by_cached_key(|route| route.binding.template.precedence());
-            routes.into_iter().map(Arc::new).collect()
-        };
-        self.0.into_iter().map(|(verb, routes)| (verb, sorted(routes))).collect()
     }
 }
 
@@ -202,3 +175,6 @@ pub(crate) fn is_versioned(path: &str) -> bool {
     let Some(version) = first.strip_prefix('v') else { return false };
     version.starts_with(|letter: char| letter.is_ascii_digit()) && version.bytes().all(|b| b.is_ascii_alphanumeric())
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ pub(crate) fn curl(route: &Route, site: &str) -> String {
 
 /// How grpcurl calls it, at the address of whoever answers.
 pub(crate) fn grpcurl(route: &Route) -> String {
-    let address = route.owner(None).and_then(|owner| owner.channel.address());
+    let address = route.owner.channel.address();
     let request = message(&route.method.input(), &[], DEPTH);
     let data = if request == json!({}) { String::new() } else { format!(" -d {}", quoted(&request.to_string())) };
     let address = address.unwrap_or_else(|| "ADDRESS:PORT".into());

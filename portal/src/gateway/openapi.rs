@@ -8,7 +8,7 @@ use prost_reflect::MessageDescriptor;
 use serde_json::{Map, Value, json};
 
 use crate::gateway::{
-    comments, contracts::Known, fields::is_plain, openapi::schema::Schemas, route::Route, rule::Body,
+    comments, contracts::Known, fields::is_plain, openapi::schema::Schemas, places::Place, route::Route, rule::Body,
 };
 
 /// The document.
@@ -16,13 +16,17 @@ pub(crate) fn document(known: &Known, is_guarded: bool) -> Value {
     let mut writer = Writer { schemas: Schemas::of(known) };
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let (mut tags, mut seen) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
-    for route in known.routes() {
+    for place in known.places() {
+        let route = place.first();
         let service = route.method.parent_service();
         let said = writer.schemas.comments(&service.parent_file()).at(service.path()).to_owned();
         tags.entry(service.full_name().to_owned()).or_insert(said);
         let count = seen.entry(route.method.full_name().to_owned()).or_default();
         *count += 1;
-        let operation = writer.operation(route, *count);
+        let mut operation = writer.operation(route, *count);
+        if let Some(parameter) = service_parameter(place) {
+            operation["parameters"].as_array_mut().into_iter().for_each(|list| list.push(parameter.clone()));
+        }
         let verb = route.binding.verb.as_str().to_ascii_lowercase();
         paths.entry(route.binding.template.to_string()).or_default().insert(verb, operation);
     }
@@ -215,11 +219,15 @@ fn headers(route: &Route) -> Vec<Value> {
         seconds,
         "Seconds that the client waits. Less than one is taken too, and ends in 504 as soon as it is over.",
     );
-    if route.owners.len() > 1 {
-        let names: Vec<&str> = route.owners.iter().map(|owner| owner.service.as_str()).collect();
-        add("Rundoo-Service", json!({"type": "string", "enum": names}), "Which service is asked.");
-    }
     headers
+}
+
+/// Which service is asked, where several could be.
+fn service_parameter(place: &Place) -> Option<Value> {
+    let names: Vec<&str> = place.owners().collect();
+    let schema = json!({"type": "string", "enum": names});
+    let said = "Which service is asked.";
+    (names.len() > 1).then(|| json!({"name": "Rundoo-Service", "in": "header", "schema": schema, "description": said}))
 }
 
 #[cfg(test)]

@@ -20,13 +20,14 @@ use crate::{
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The gateway's own reasons, and what they mean.
-pub(crate) const OWN_REASONS: [(&str, &str); 19] = [
+pub(crate) const OWN_REASONS: [(&str, &str); 21] = [
     ("INVALID_REQUEST", "The request does not fit the contract of the method; `violations` names what does not."),
     ("NO_SUCH_METHOD", "No method of any service is at this path."),
     ("METHOD_NOT_ALLOWED", "The path is one, but with other verbs: `Allow` names them."),
     ("UNSUPPORTED_MEDIA_TYPE", "The body is not sent as `application/json`."),
     ("BODY_TOO_LARGE", "The body has more than 1 MiB."),
     ("BODY_TOO_SLOW", "The body took too long to arrive."),
+    ("BODIES_BUSY", "So many large bodies arrive at once that there is no room for one more."),
     ("PRECONDITION_FAILED", "`If-Match` has a weak tag, which never matches."),
     ("CONTENT_ENCODED", "The body is compressed: send it as it is."),
     ("LOGIN_NEEDED", "Nobody is logged in, and no token came: send `Authorization: Bearer` with one."),
@@ -36,6 +37,7 @@ pub(crate) const OWN_REASONS: [(&str, &str); 19] = [
     ("UNKNOWN_TOKEN", "Nobody has this token."),
     ("EXPIRED_TOKEN", "The token's days are over."),
     ("REVOKED_TOKEN", "The token was revoked."),
+    ("ACCESS_ENDED", "The session or token stopped counting while the request went on; what was done by then is done."),
     ("TOO_MANY_REQUESTS", "More requests than one client may send: `Retry-After` says when to come again."),
     ("LOGIN_BUSY", "More passwords are being checked than the portal does at once."),
     ("ACCOUNTS_AWAY", "The portal cannot read its accounts."),
@@ -111,6 +113,12 @@ impl Problem {
         problem
     }
 
+    /// The same, which may go better in so many seconds.
+    pub(crate) fn with_retry(mut self, seconds: u64) -> Problem {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
     /// What a service refused. `conditional` says that the request was to hold for one version only.
     pub(crate) fn of(status: &Status, conditional: bool) -> Problem {
         let mut problem =
@@ -184,6 +192,11 @@ impl Problem {
 
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// gRPC's code, as its documents spell it.
+    pub(crate) fn code(&self) -> &'static str {
+        self.0.code
     }
 
     /// What it says, on one line.

@@ -69,8 +69,8 @@ fn from_body(
     let input = route.method.input();
     let mut message = DynamicMessage::new(input.clone());
     let field = match &route.binding.body {
-        Body::Nothing | Body::Whole if body.is_empty() => return Ok((message, Vec::new())),
-        Body::Nothing => return Err(Problem::invalid("This method takes no body: use the query.", Vec::new())),
+        Body::Nothing => return Ok((message, Vec::new())),
+        Body::Whole if body.is_empty() => return Ok((message, Vec::new())),
         Body::Whole => None,
         Body::Field(field) => Some(field),
     };
@@ -228,7 +228,7 @@ mod tests {
         let mut work = Some(work);
         mesh::client(&nobody, async |mesh| {
             let known = Contracts::built_in(&crate::backends::Backends::of(&mesh)).known();
-            let find = |verb: &Method, path: &str| match known.find(verb, path) {
+            let find = |verb: &Method, path: &str| match known.find(verb, path, None) {
                 Found::Route(route) => Some(route),
                 _ => None,
             };

@@ -3,10 +3,11 @@
 use http::uri::PathAndQuery;
 use mesh::Channel;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
+use tonic::Status;
 
 use crate::{
     door::{Area, Role},
-    gateway::{json::Tables, rule::Binding},
+    gateway::{Problem, json::Tables, rule::Binding, version},
 };
 
 /// Contracts that say how Rundoo itself runs: only for administrators.
@@ -15,13 +16,13 @@ const INTERNAL: [&str; 2] = ["rundoo.registry.", "rundoo.mesh."];
 /// A service of this name, whatever its package, is for administrators too.
 const ADMINISTRATION: &str = "AdminService";
 
-/// One way to call one method.
+/// One way to call one method of one service, as that service's contract has it.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: MethodDescriptor,
     pub(crate) binding: Binding,
-    /// Who answers, in the order of their names.
-    pub(crate) owners: Vec<Owner>,
+    /// Who answers.
+    pub(crate) owner: Owner,
     /// Where the method is in gRPC: `/rundoo.products.v1.ProductService/GetProduct`.
     pub(crate) path: PathAndQuery,
     /// Write what is sent.
@@ -61,7 +62,7 @@ impl Route {
             },
         };
         let headers = Headers::of(&method, &binding);
-        Ok(Route { tables: Tables::of(&sent), path, headers, method, binding, owners: vec![owner] })
+        Ok(Route { tables: Tables::of(&sent), path, headers, method, binding, owner })
     }
 
     /// Who may call it, where.
@@ -87,13 +88,13 @@ impl Route {
         options.map(MethodOptions::idempotency_level) == Some(IdempotencyLevel::NoSideEffects)
     }
 
-    /// Who answers when the request does not say: this portal where everybody could, else the first.
-    pub(crate) fn owner(&self, asked: Option<&str>) -> Option<&Owner> {
-        let named = |name: &str| self.owners.iter().find(|owner| owner.service == name);
-        match asked {
-            Some(name) => named(name),
-            None => named("portal").or_else(|| self.owners.first()),
-        }
+    /// Writes an answer as JSON, or the part of it that the annotation names.
+    pub(crate) fn write(&self, answer: &[u8], json: &mut Vec<u8>) -> Result<(), Problem> {
+        let sent = self.binding.answer.as_ref().map_or(answer, |field| version::message(field, answer));
+        self.tables.write(sent, json).map_err(|cause| {
+            tracing::error!("{cause}");
+            Problem::of(&Status::internal("the service's answer could not be read"), false)
+        })
     }
 }
 

@@ -86,6 +86,22 @@ impl Template {
         self.verb == other.verb && self.segments == other.segments
     }
 
+    /// Whether each path of the other is one of this too.
+    pub(crate) fn covers(&self, other: &Template) -> bool {
+        let open = self.segments.last() == Some(&Segment::Rest);
+        let fixed = self.segments.len() - usize::from(open);
+        let length = if open { other.segments.len() >= fixed } else { other.segments.len() == fixed };
+        // A wildcard at the end takes what is a verb elsewhere as a part of its text.
+        let verb = self.verb == other.verb
+            || (self.verb.is_none() && matches!(self.segments.last(), Some(Segment::One | Segment::Rest)));
+        verb && length
+            && self.segments.iter().zip(&other.segments).all(|(own, segment)| match own {
+                Segment::Literal(_) => own == segment,
+                Segment::One => *segment != Segment::Rest,
+                Segment::Rest => true,
+            })
+    }
+
     /// The segments of a path without its verb; nothing when it has another.
     fn cut<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
         let path = path.strip_prefix('/')?;
@@ -255,6 +271,25 @@ mod tests {
 
     fn pairs(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
         Some(pairs.iter().map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_template_covers_those_whose_paths_are_all_its_own() {
+        for (one, other, covers) in [
+            ("/v1/products", "/v1/products", true),
+            ("/v1/products/{id}", "/v1/products/{name}", true),
+            ("/v1/products/{id}", "/v1/products/featured", true),
+            ("/v1/products/featured", "/v1/products/{id}", false),
+            ("/v1/products/{id}", "/v1/products/{id}:promote", true),
+            ("/v1/products", "/v1/products:promote", false),
+            ("/v1/products/{id}:watch", "/v1/products/{id}", false),
+            ("/v1/{name=shelves/**}", "/v1/shelves/1/books/{book}", true),
+            ("/v1/{name=shelves/*}", "/v1/{name=shelves/**}", false),
+            ("/v1/products/{id}", "/v1/products/{id}/versions", false),
+        ] {
+            let parse = |text| Template::parse(text).unwrap();
+            assert_eq!(parse(one).covers(&parse(other)), covers, "{one} {other}");
+        }
     }
 
     #[test]

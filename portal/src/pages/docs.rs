@@ -19,6 +19,7 @@ use crate::{
         Gateway,
         comments::{self, Comments},
         contracts::Known,
+        places::Place,
         route::Route,
     },
     pages,
@@ -63,7 +64,7 @@ pub(crate) async fn document(State(gateway): State<Gateway>, State(door): State<
 fn services(known: &Known) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
     let mut files = BTreeMap::new();
-    for route in known.routes() {
+    for route in known.places().into_iter().map(Place::first) {
         let service = route.method.parent_service();
         let file = service.parent_file();
         let comments = files.entry(file.name().to_owned()).or_insert_with(|| known.comments(&file));

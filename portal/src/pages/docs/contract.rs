@@ -21,6 +21,7 @@ use crate::{
         comments::{self, Comments, Piece},
         contracts::Known,
         example,
+        places::Place,
         route::Route,
     },
     pages,
@@ -81,8 +82,8 @@ pub(crate) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
     let known = gateway.contracts.known();
-    let routes: Vec<_> =
-        known.routes().into_iter().filter(|route| route.method.parent_service().full_name() == name).collect();
+    let routes = known.places().into_iter().map(Place::first);
+    let routes: Vec<_> = routes.filter(|route| route.method.parent_service().full_name() == name).collect();
     let Some(first) = routes.first() else { return Err(Failure::NoSuchPage) };
     let service = first.method.parent_service();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:5050");

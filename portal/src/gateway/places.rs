@@ -1,0 +1,95 @@
+//! Where methods are: a verb and a path, and everybody who answers there.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::Method as Verb;
+use prost_reflect::MethodDescriptor;
+use tracing::warn;
+
+use crate::gateway::{
+    contracts::{Offer, PORTAL, is_versioned},
+    route::Route,
+    rule::Binding,
+};
+
+/// All of them, by verb; what says more about its paths comes first, Rundoo's own before that of others.
+#[derive(Debug, Default)]
+pub(crate) struct Places(HashMap<Verb, Vec<Place>>);
+
+/// One method at one path. Each service that offers it has its own route there, by its own contract: what it takes, and
+/// who may ask, is for none of them said by another.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Never empty; who is asked when nobody is named comes first.
+    routes: Vec<Arc<Route>>,
+    is_own: bool,
+}
+
+impl Place {
+    /// What is asked when no service is named.
+    pub(crate) fn first(&self) -> &Route {
+        &self.routes[0]
+    }
+
+    /// What is asked.
+    pub(crate) fn route(&self, asked: Option<&str>) -> Option<&Arc<Route>> {
+        match asked {
+            Some(name) => self.routes.iter().find(|route| route.owner.service == name),
+            None => self.routes.first(),
+        }
+    }
+
+    /// The names of those who answer.
+    pub(crate) fn owners(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.routes.iter().map(|route| route.owner.service.as_str())
+    }
+
+    /// Another service offers the same.
+    fn join(&mut self, route: Route) {
+        // Where everybody could answer, this portal does.
+        let at = if route.owner.service == PORTAL { 0 } else { self.routes.len() };
+        self.routes.insert(at, Arc::new(route));
+    }
+}
+
+impl Places {
+    /// Who answers there.
+    pub(crate) fn at(&self, verb: &Verb, path: &str) -> Option<&Place> {
+        self.0.get(verb)?.iter().find(|place| place.first().binding.template.matches(path))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Place> {
+        self.0.values().flatten()
+    }
+
+    /// Puts a method at its path, unless another one is there. Rundoo's own are to come before all others.
+    pub(crate) fn add(&mut self, method: &MethodDescriptor, binding: Binding, offer: &Offer) {
+        let name = method.full_name().to_owned();
+        let template = binding.template.clone();
+        let at_its_path = |wrong: &str| warn!("{name} cannot be called at {template}: {wrong}");
+        if method.is_client_streaming() {
+            return warn!("{name} cannot be called over HTTP: it takes a stream of messages");
+        }
+        if !is_versioned(&template.to_string()) {
+            return at_its_path("it does not begin with a version, such as /v1/");
+        }
+        let (verb, is_own) = (binding.verb.clone(), offer.is_own());
+        let route = match Route::new(method.clone(), binding, offer.owner.clone()) {
+            Ok(route) => route,
+            Err(wrong) => return at_its_path(&wrong),
+        };
+        let places = self.0.entry(verb).or_default();
+        let taken = places.iter_mut().find(|place| {
+            let there = &place.first().binding.template;
+            there.collides_with(&template) || (place.is_own && !is_own && there.covers(&template))
+        });
+        match taken {
+            Some(place) if place.first().method.full_name() == name => place.join(route),
+            Some(place) => at_its_path(&format!("{} is there", place.first().method.full_name())),
+            None => {
+                places.push(Place { routes: vec![Arc::new(route)], is_own });
+                places.sort_by_cached_key(|place| (!place.is_own, place.first().binding.template.precedence()));
+            }
+        }
+    }
+}
