@@ -64,7 +64,7 @@ pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     let mesh = app.join_quietly(&config.mesh.registry.addresses);
 
     // What we are. Our own log goes to the same place, without a call to ourselves.
-    let intake = Intake { store, speakers: Arc::default(), wishes: Arc::default() };
+    let intake = Intake { store, speakers: Arc::default(), wishes: Arc::default(), complaints: Default::default() };
     let (own, identity) = (intake.clone(), app.identity());
     let instance = || identity.instance().to_owned();
     let source = Source::parse(identity.service().to_owned(), instance(), instance(), identity.incarnation())?;

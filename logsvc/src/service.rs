@@ -21,7 +21,7 @@ use crate::entry::{self, Source};
 use crate::error::Error;
 use crate::forward::Forwarder;
 use crate::search::Search;
-use crate::shipment::Intake;
+use crate::shipment::{Intake, Shipper};
 use crate::statistics;
 use crate::store;
 use crate::tail::Tail;
@@ -68,8 +68,9 @@ type Answers<T> = ReceiverStream<Result<T, Status>>;
 impl Contract for LogService {
     async fn ship(&self, request: Request<Streaming<ShipRequest>>) -> Result<Response<ShipResponse>, Status> {
         let caller = Call::of(&request).get::<Caller>().cloned();
+        let shipper = Shipper { caller, peer: request.remote_addr() };
         tokio::select! {
-            received = self.intake.receive(caller, request.into_inner()) => received.map(Response::new),
+            received = self.intake.receive(shipper, request.into_inner()) => received.map(Response::new),
             // A shipper that keeps its stream open must not keep the service from stopping.
             () = self.stopping.cancelled() => Err(Error::Stopping.into()),
         }

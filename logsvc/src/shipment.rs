@@ -1,8 +1,10 @@
 //! One shipment: a header, then records, committed in pieces, one reply.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh::Complaints;
 use mesh::call::Caller;
 use proto::logs::ship_request::Part;
 use proto::logs::{LevelCount, LogRecord, RefusedRecord, ShipHeader, ShipHints, ShipRequest, ShipResponse};
@@ -33,19 +35,27 @@ pub(crate) struct Intake {
     pub(crate) store: Store,
     pub(crate) speakers: Arc<Speakers>,
     pub(crate) wishes: Arc<Wishes>,
+    pub(crate) complaints: Complaints,
+}
+
+/// Who ships.
+#[derive(Debug, Default)]
+pub(crate) struct Shipper {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 impl Intake {
     /// Reads a shipment to its end. The reply says what is on disk.
     pub(crate) async fn receive(
         &self,
-        caller: Option<Caller>,
+        shipper: Shipper,
         mut parts: Streaming<ShipRequest>,
     ) -> Result<ShipResponse, Status> {
         let Some(Part::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
             return Err(Error::HeaderExpected.into());
         };
-        let mut piece = Piece::new(self, caller.as_ref(), header)?;
+        let mut piece = Piece::new(self, &shipper, header)?;
         while let Some(message) = parts.message().await? {
             match message.part {
                 Some(Part::Batch(batch)) => {
@@ -104,13 +114,16 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    fn new(intake: &'a Intake, caller: Option<&Caller>, header: ShipHeader) -> Result<Self, Error> {
+    fn new(intake: &'a Intake, Shipper { caller, peer }: &Shipper, header: ShipHeader) -> Result<Self, Error> {
         let sent = entry::nanoseconds(header.sent.as_ref());
         let announced = Some(header.first_sequence);
         let source = Source::parse(header.service, header.instance_id, header.producer, header.incarnation)?;
-        if let Some(caller) = caller.filter(|caller| !caller.speaks_for(&source.service)) {
+        if let Some(caller) = caller.as_ref().filter(|caller| !caller.speaks_for(&source.service)) {
             let error = Error::OtherService { caller: caller.to_string(), service: source.service };
-            tracing::warn!(caller = caller.as_str(), "refused records: {error}");
+            let peer = peer.map(tracing::field::display);
+            intake.complaints.warn(|more| {
+                tracing::warn!(caller = caller.as_str(), peer, "refused records: {error}{more}");
+            });
             return Err(error);
         }
         let source = Arc::new(Source { last_words: header.last_words, ..source });

@@ -32,10 +32,10 @@ pub use provide::{Provided, provide};
 pub use stage::{Escort, Head, Inner, Stage, Staged};
 
 use crate::call::{Call, Caller, Deadline, Permit, Trace};
+use crate::complaints::Complaints;
 use crate::policy::Policy;
 use crate::spans::Exporter;
 use crate::stats::Stats;
-use crate::tls::Complaints;
 use crate::vegas::Limits;
 
 /// A stack that can stand in front of a process's services.

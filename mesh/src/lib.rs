@@ -45,6 +45,7 @@ pub mod cell;
 #[cfg(feature = "objects")]
 pub mod objects;
 pub mod tls;
+mod complaints;
 mod watched;
 mod silent;
 mod task;
@@ -57,6 +58,7 @@ pub use app::{App, interrupted, run};
 pub use call::{Call, spawn};
 pub use channel::Channel;
 pub use cli::client;
+pub use complaints::Complaints;
 pub use config::{Config, RegistryAddress, Settings, TlsFiles};
 pub use identity::Identity;
 pub use joined::Mesh;

@@ -17,14 +17,12 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use crate::config::TlsFiles;
 use crate::watched::Watched;
 
-mod complaints;
 mod failure;
 mod files;
 mod name;
 mod public;
 mod verifiers;
 
-pub(crate) use complaints::Complaints;
 pub(crate) use failure::{Failure, in_words};
 pub(crate) use name::Name;
 pub use public::{Encrypted, PublicCertificate};

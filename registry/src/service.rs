@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh::Complaints;
 use proto::encoded::Encoded;
 use proto::registry::registry_service_server::RegistryService as Contract;
 use proto::registry::{Command, MoveOrder};
@@ -43,12 +44,13 @@ type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[derive(Debug)]
 pub(crate) struct RegistryService {
     shared: Shared,
+    complaints: Complaints,
     stopping: CancellationToken,
 }
 
 impl RegistryService {
     pub(crate) fn new(shared: Shared, stopping: CancellationToken) -> Self {
-        Self { shared, stopping }
+        Self { shared, complaints: Complaints::default(), stopping }
     }
 
     fn change(&self, work: impl FnOnce(&mut Instances, Now) -> Result<u64, Error>) -> Result<u64, Error> {
@@ -63,7 +65,7 @@ impl RegistryService {
 #[tonic::async_trait]
 impl Contract for RegistryService {
     async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
-        let speaker = Speaker::of(&request);
+        let speaker = Speaker::of(&request, &self.complaints);
         let (key, registration) = requests::registration(request.into_inner())?;
         speaker.check(&key)?;
         let registration = Arc::new(registration);
@@ -83,14 +85,14 @@ impl Contract for RegistryService {
         &self,
         request: Request<Streaming<HeartbeatRequest>>,
     ) -> Result<Response<Self::HeartbeatStream>, Status> {
-        let speaker = Speaker::of(&request);
+        let speaker = Speaker::of(&request, &self.complaints);
         let heartbeats = Heartbeats::new(self.shared.clone(), speaker, request.into_inner(), self.stopping.clone());
         Ok(Response::new(Box::pin(heartbeats.answers())))
     }
 
     async fn deregister(&self, request: Request<DeregisterRequest>) -> Result<Response<DeregisterResponse>, Status> {
         let goodbye = requests::deregistration(request.get_ref())?;
-        Speaker::of(&request).check(&goodbye.key)?;
+        Speaker::of(&request, &self.complaints).check(&goodbye.key)?;
         let (key, incarnation) = (&goodbye.key, goodbye.incarnation);
         let mut laggards = Vec::new();
         let mut revision = 0;

@@ -10,9 +10,9 @@ use tonic::{Code, Status};
 use super::caller::Impostor;
 use super::stage::Stage;
 use crate::call::{Call, Caller};
+use crate::complaints::Complaints;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
-use crate::tls::Complaints;
 
 /// Judges by who the certificate says that calls.
 #[derive(Debug)]

@@ -23,10 +23,11 @@ use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 
 use super::begun::Begun;
-use super::places::{self, Place};
+use super::places::{Place, Places};
 use super::{Door, preface};
+use crate::complaints::Complaints;
 use crate::layers::Inner;
-use crate::tls::{Certificates, Complaints, Name};
+use crate::tls::{Certificates, Name};
 
 /// A PING proves the connection of a silent client; without an answer it is cut.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -72,12 +73,12 @@ impl Ends {
 /// Serves until `ends` says to drain, then finishes what is open, and ends what is left when it says to cut.
 pub(crate) async fn serve(door: Door, service: impl Inner, ends: Ends) {
     let connections = TaskTracker::new();
-    let places = places::open();
-    let lock = door.certificates.clone().map(|certificates| Lock { certificates, complaints: Arc::default() });
+    let places = Places::open();
+    let lock = door.certificates.clone().map(|certificates| Lock { certificates, complaints: Complaints::default() });
     let (listener, lock, tracker, told) = (&door.listener, &lock, &connections, &ends);
     let accepting = async move {
         loop {
-            let place = places::take(&places).await;
+            let place = places.take().await;
             let (stream, peer) = accept(listener).await;
             let local_addr = stream.local_addr().ok();
             let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
@@ -147,7 +148,7 @@ async fn converse(stream: TcpStream, began: Began, service: impl Inner) {
 #[derive(Clone)]
 struct Lock {
     certificates: Certificates,
-    complaints: Arc<Complaints>,
+    complaints: Complaints,
 }
 
 impl Lock {

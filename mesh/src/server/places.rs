@@ -5,26 +5,39 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::complaints::Complaints;
+
 /// Beyond it memory runs out before files do. A registry of ten thousand instances has some more than so many.
 const MOST: u64 = 32_768;
 
 /// A connection's place, for as long as it is held.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// All places: most of the files that the process may have open. The rest is for its own.
-pub(crate) fn open() -> Arc<Semaphore> {
-    let most = count(raised());
-    tracing::debug!("{most} connections may be open at once");
-    Arc::new(Semaphore::new(most))
+/// All places.
+#[derive(Debug)]
+pub(crate) struct Places {
+    free: Arc<Semaphore>,
+    complaints: Complaints,
 }
 
-/// Takes a place, when there is one.
-pub(crate) async fn take(places: &Arc<Semaphore>) -> Place {
-    if let Ok(place) = places.clone().try_acquire_owned() {
-        return place;
+impl Places {
+    /// Most of the files that the process may have open. The rest is for its own.
+    pub(crate) fn open() -> Self {
+        let most = count(raised());
+        tracing::debug!("{most} connections may be open at once");
+        Self { free: Arc::new(Semaphore::new(most)), complaints: Complaints::default() }
     }
-    tracing::warn!("all connections that this process may have are open: the next ones wait");
-    places.clone().acquire_owned().await.expect("nobody closes it")
+
+    /// Takes a place, when there is one.
+    pub(crate) async fn take(&self) -> Place {
+        if let Ok(place) = self.free.clone().try_acquire_owned() {
+            return place;
+        }
+        self.complaints.warn(|more| {
+            tracing::warn!("all connections that this process may have are open: the next ones wait{more}");
+        });
+        self.free.clone().acquire_owned().await.expect("nobody closes it")
+    }
 }
 
 /// Of so many files, those that are connections.
@@ -58,11 +71,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_comes_when_all_places_are_taken_waits() {
-        let places = Arc::new(Semaphore::new(1));
-        let place = take(&places).await;
-        let waits = tokio::time::timeout(std::time::Duration::from_secs(1), take(&places)).await;
+        let places = Places { free: Arc::new(Semaphore::new(1)), complaints: Complaints::default() };
+        let place = places.take().await;
+        let waits = tokio::time::timeout(std::time::Duration::from_secs(1), places.take()).await;
         assert!(waits.is_err());
         drop(place);
-        let _place = take(&places).await;
+        let _place = places.take().await;
     }
 }

@@ -26,7 +26,7 @@ struct Served {
 }
 
 fn intake(store: Store) -> Intake {
-    Intake { store, speakers: Default::default(), wishes: Default::default() }
+    Intake { store, speakers: Default::default(), wishes: Default::default(), complaints: Default::default() }
 }
 
 async fn serve() -> Served {

@@ -1,6 +1,6 @@
 //! Says what was refused, and keeps a flood of it out of the log.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,9 +11,9 @@ const MOST: u32 = 20;
 /// After this it begins anew.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Counts what is said.
-#[derive(Debug, Default)]
-pub(crate) struct Complaints(Mutex<Option<Window>>);
+/// Counts what is said: 20 in 10 seconds. Cheap to clone; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Complaints(Arc<Mutex<Option<Window>>>);
 
 #[derive(Debug)]
 struct Window {
@@ -24,7 +24,7 @@ struct Window {
 
 impl Complaints {
     /// Whether this one may be said, and how many were left out since the last one that was.
-    pub(crate) fn admit(&self) -> Option<u64> {
+    fn admit(&self) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let old = window.take_if(|window| now.duration_since(window.began) >= WINDOW);
@@ -38,8 +38,8 @@ impl Complaints {
         None
     }
 
-    /// Says it at WARN, unless too much was said.
-    pub(crate) fn warn(&self, say: impl FnOnce(&str)) {
+    /// Lets it be said, unless too much was; what it is called with tells of those that were left out, and follows.
+    pub fn warn(&self, say: impl FnOnce(&str)) {
         match self.admit() {
             None => {}
             Some(0) => say(""),
