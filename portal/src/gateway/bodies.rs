@@ -157,7 +157,7 @@ mod tests {
         let waiting: Vec<_> = (0..500)
             .map(|_| {
                 let (bodies, slow) = (bodies.clone(), slow());
-                tokio::spawn(async move { bodies.read(&rule::Body::Whole, slow).await })
+                mesh::spawn("a slow body", async move { bodies.read(&rule::Body::Whole, slow).await })
             })
             .collect();
         tokio::task::yield_now().await;

@@ -7,9 +7,18 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use crate::gateway::fields;
 
+/// A field that an object names.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) field: FieldDescriptor,
+    /// Which is to say that it has no value.
+    pub(super) is_null: bool,
+}
+
 /// The fields that an object names which is to be read as such a message; an error where one is named twice.
-pub(super) fn named(message: MessageDescriptor, json: &[u8]) -> serde_json::Result<Vec<FieldDescriptor>> {
-    Shape::Message(message).deserialize(&mut serde_json::Deserializer::from_slice(json))
+pub(super) fn named(message: MessageDescriptor, json: &[u8]) -> serde_json::Result<Vec<Named>> {
+    let fields = Shape::Message(message).deserialize(&mut serde_json::Deserializer::from_slice(json))?;
+    Ok(fields.unwrap_or_default())
 }
 
 /// What a JSON value is to become.
@@ -44,7 +53,8 @@ impl Shape {
 }
 
 impl<'de> DeserializeSeed<'de> for Shape {
-    type Value = Vec<FieldDescriptor>;
+    /// None is null.
+    type Value = Option<Vec<Named>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -52,7 +62,7 @@ impl<'de> DeserializeSeed<'de> for Shape {
 }
 
 impl<'de> Visitor<'de> for Shape {
-    type Value = Vec<FieldDescriptor>;
+    type Value = Option<Vec<Named>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
@@ -70,43 +80,43 @@ impl<'de> Visitor<'de> for Shape {
                 (Shape::Entries(value), None) => Shape::clone(value),
                 _ => Shape::Other,
             };
-            object.next_value_seed(shape)?;
+            let is_null = object.next_value_seed(shape)?.is_none();
             let name = field.as_ref().map_or_else(|| Name::Text(text.clone()), |field| Name::Field(field.number()));
             if !names.insert(name) {
                 return Err(A::Error::custom(format_args!("{text:?} is there twice")));
             }
-            fields.extend(field);
+            fields.extend(field.map(|field| Named { field, is_null }));
         }
-        Ok(fields)
+        Ok(Some(fields))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         while list.next_element_seed(self.clone())?.is_some() {}
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
+        Ok(None)
     }
 }
 
@@ -117,7 +127,7 @@ mod tests {
 
     fn named_in(message: &str, json: &str) -> Option<Vec<String>> {
         let fields = named(contract::message(message).unwrap(), json.as_bytes()).ok()?;
-        Some(fields.iter().map(|field| field.name().to_owned()).collect())
+        Some(fields.iter().map(|named| named.field.name().to_owned()).collect())
     }
 
     #[test]

@@ -45,31 +45,59 @@ pub(crate) fn is_plain(kind: &Kind) -> bool {
     }
 }
 
+/// What is wrong with a field that can have one value only.
+pub(crate) const TWICE: &str = "it is set twice, or beside another that excludes it";
+
+/// How deep a field may be named. What is deeper no service reads, and to write it would take the stack.
+const DEEPEST: usize = 100;
+
+/// The fields on the way to the one at a path, which is the last; none when there is no such field.
+pub(crate) fn way(message: &MessageDescriptor, path: &str) -> Vec<FieldDescriptor> {
+    let (mut way, mut inside) = (Vec::new(), Some(message.clone()));
+    for name in path.split('.') {
+        let Some(field) = inside.as_ref().and_then(|inside| named(inside, name)) else { return Vec::new() };
+        if way.len() == DEEPEST {
+            return Vec::new();
+        }
+        inside = match field.kind() {
+            Kind::Message(message) if !field.is_list() && !field.is_map() => Some(message),
+            _ => None,
+        };
+        way.push(field);
+    }
+    way
+}
+
+/// The value at the end of a way.
+pub(crate) fn at(message: &DynamicMessage, way: &[FieldDescriptor]) -> Option<Value> {
+    let (first, rest) = way.split_first()?;
+    let value = message.get_field(first);
+    if rest.is_empty() { Some(value.into_owned()) } else { at(value.as_message()?, rest) }
+}
+
 /// Sets the field at a path, such as `filter.name`; one that is a list gets another element.
 pub(crate) fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), Violation> {
     let unknown = || Violation::new(path, "there is no such field");
-    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    let field = named(&message.descriptor(), name).ok_or_else(unknown)?;
-    if let Some(rest) = rest {
-        if !matches!(field.kind(), Kind::Message(_)) || field.is_list() || field.is_map() {
-            return Err(unknown());
-        }
-        let Value::Message(inner) = message.get_field_mut(&field) else { return Err(unknown()) };
-        return set(inner, rest, text).map_err(|violation| Violation { field: path.to_owned(), ..violation });
+    let way = way(&message.descriptor(), path);
+    let (field, outside) = way.split_last().ok_or_else(unknown)?;
+    let mut message = message;
+    for field in outside {
+        let Value::Message(inner) = message.get_field_mut(field) else { return Err(unknown()) };
+        message = inner;
     }
     if field.is_map() || !is_plain(&field.kind()) {
         return Err(Violation::new(path, "it is a message: name one of its fields, or send it in a body"));
     }
     let value = value(&field.kind(), text).map_err(|description| Violation::new(path, description))?;
     if field.is_list() {
-        let Value::List(list) = message.get_field_mut(&field) else { return Err(unknown()) };
+        let Value::List(list) = message.get_field_mut(field) else { return Err(unknown()) };
         list.push(value);
     } else {
         let taken = field.containing_oneof().is_some_and(|oneof| oneof.fields().any(|other| message.has_field(&other)));
-        if taken || message.has_field(&field) {
-            return Err(Violation::new(path, "it is set twice, or beside another that excludes it"));
+        if taken || message.has_field(field) {
+            return Err(Violation::new(path, TWICE));
         }
-        message.set_field(&field, value);
+        message.set_field(field, value);
     }
     Ok(())
 }
@@ -149,6 +177,14 @@ mod tests {
         set(&mut update, "update_mask", "name,sku").unwrap();
         set(&mut update, "id", "9007199254740993").unwrap();
         assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"id":"9007199254740993","updateMask":"name,sku"}"#);
+    }
+
+    #[test]
+    fn a_way_leads_through_messages_only() {
+        let record = contract::message("rundoo.logs.v1.StoredRecord").unwrap();
+        assert_eq!(way(&record, "record.requestId").len(), 2);
+        assert!(way(&record, "record.requestId.x").is_empty() && way(&record, "").is_empty());
+        assert!(way(&record, "record.fields.name").is_empty(), "a list has no fields");
     }
 
     #[test]

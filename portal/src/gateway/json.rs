@@ -56,6 +56,9 @@ enum How {
     Entry(usize),
 }
 
+/// How deep messages may be inside of each other; what reads them by the wire has the same limit.
+const DEEPEST: u32 = 100;
+
 /// Why a table cannot write a message. Another can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unusual;
@@ -76,7 +79,7 @@ impl Tables {
     /// Appends the JSON of an encoded message.
     pub(crate) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         let begin = out.len();
-        match self.message(0, message, out) {
+        match self.message((0, DEEPEST), message, out) {
             Ok(()) => Ok(()),
             Err(Unusual) => {
                 out.truncate(begin);
@@ -85,8 +88,9 @@ impl Tables {
         }
     }
 
-    fn message(&self, table: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
-        let table = &self.0[table];
+    /// Writes a message by a table; so many more may be inside of it.
+    fn message(&self, (table, depth): (usize, u32), bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
+        let (table, depth) = (&self.0[table], depth.checked_sub(1).ok_or(Unusual)?);
         let mut open = Open { seen: 0, list: None };
         out.push(b'{');
         let begin = out.len();
@@ -118,14 +122,14 @@ impl Tables {
             } else if !out.ends_with(b"[") {
                 out.push(b',');
             }
-            self.field(field, item, out)?;
+            self.field((field, depth), item, out)?;
         }
         open.close(table, out);
         out.push(b'}');
         Ok(())
     }
 
-    fn field(&self, field: &Field, item: Item<'_>, out: &mut Vec<u8>) -> Result<(), Unusual> {
+    fn field(&self, (field, depth): (&Field, u32), item: Item<'_>, out: &mut Vec<u8>) -> Result<(), Unusual> {
         match (&field.how, item) {
             // Numbers of a list come together.
             (How::Plain(plain), Item::Bytes(packed)) if field.shape == Shape::List && plain.is_packed() => {
@@ -141,15 +145,15 @@ impl Tables {
                 if first { Err(Unusual) } else { Ok(()) }
             }
             (How::Plain(plain), item) => plain.write(item, out),
-            (How::Message(table), Item::Bytes(bytes)) => self.message(*table, bytes, out),
+            (How::Message(table), Item::Bytes(bytes)) => self.message((*table, depth), bytes, out),
             (How::Dynamic(kind), Item::Bytes(bytes)) => dynamic(kind, bytes, out).map_err(|_| Unusual),
-            (How::Entry(table), Item::Bytes(bytes)) => self.entry(*table, bytes, out),
+            (How::Entry(table), Item::Bytes(bytes)) => self.entry((*table, depth), bytes, out),
             _ => Err(Unusual),
         }
     }
 
     /// An entry of a map whose key is a text, which comes first; every encoder does it so.
-    fn entry(&self, table: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
+    fn entry(&self, (table, depth): (usize, u32), bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
         let [key, value] = self.0[table].fields.as_slice() else { return Err(Unusual) };
         let mut reader = Reader::new(bytes);
         let (Some((1, name)), Some((2, item)), None) = (reader.next()?, reader.next()?, reader.next()?) else {
@@ -158,7 +162,7 @@ impl Tables {
         let How::Plain(plain @ Plain::Text) = &key.how else { return Err(Unusual) };
         plain.write(name, out)?;
         out.push(b':');
-        self.field(value, item, out)
+        self.field((value, depth), item, out)
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) fn answer(
         let stopping = Status::unavailable("the portal stops; begin again where you were");
         stop.is_cancelled().then_some(Err(stopping))
     }));
-    let written = answers.filter_map(async |answer| answer).map(move |answer| call.sync_scope(|| write(&route, answer)));
+    let written =
+        answers.filter_map(async |answer| answer).map(move |answer| call.sync_scope(|| write(&route, answer)));
     let failed = ending.clone();
     let lines = ended_by_errors(written).map(move |written| {
         written.as_ref().err().into_iter().for_each(|problem| failed.set(problem.code()));

@@ -1,6 +1,6 @@
 //! What a client asks over HTTP, as the message that the method takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
@@ -8,10 +8,11 @@ use prost::Message as _;
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
 };
+use serde::de::IgnoredAny;
 use tonic::Code;
 
 use crate::gateway::{
-    duplicates,
+    duplicates::{self, Named},
     fields::{self, Violation},
     problem::Problem,
     route::Route,
@@ -35,11 +36,12 @@ pub(crate) struct Asked {
 /// Reads a request: path, query, body and headers, all of which fill fields of one message.
 pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, Problem> {
     let (mut message, named) = from_body(route, &parts.headers, body)?;
+    let mut said = Said::by_body(route, &named);
     let mut violations = Vec::new();
     if route.binding.body != Body::Whole {
         let query = parts.uri.query().unwrap_or_default();
         for (name, text) in form_urlencoded::parse(query.as_bytes()) {
-            violations.extend(fields::set(&mut message, &name, &text).err());
+            violations.extend(from_query(route, &mut message, &mut said, (&name, &text)).err());
         }
     } else if parts.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(Problem::invalid("The body holds the whole request: the query must be empty.", Vec::new()));
@@ -47,7 +49,7 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, 
     let captured = route.binding.template.capture(parts.uri.path());
     let captured = captured.map_err(|_| Problem::invalid("The path is not UTF-8 once it is decoded.", Vec::new()))?;
     for (field, text) in captured {
-        violations.extend(from_path(&mut message, field, &text).err());
+        violations.extend(from_path(&mut message, &said, (field, &text)).err());
     }
     violations.truncate(MOST_VIOLATIONS);
     if !violations.is_empty() {
@@ -61,11 +63,7 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, 
 }
 
 /// What the body says; also which fields it names of the thing that it is.
-fn from_body(
-    route: &Route,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<(DynamicMessage, Vec<FieldDescriptor>), Problem> {
+fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<(DynamicMessage, Vec<Named>), Problem> {
     let input = route.method.input();
     let mut message = DynamicMessage::new(input.clone());
     let field = match &route.binding.body {
@@ -94,6 +92,8 @@ fn from_body(
         }
         // A list or a plain value is read as the field of a message around it.
         _ => {
+            // What is more than one value would say more than this field.
+            serde_json::from_slice::<IgnoredAny>(body).map_err(|cause| wrong_json(&cause))?;
             let key = serde_json::Value::from(field.json_name()).to_string();
             let around = [b"{", key.as_bytes(), b":", body, b"}"].concat();
             deserialized(input, &around)
@@ -102,7 +102,7 @@ fn from_body(
 }
 
 /// Reads a message; also the fields of it that the JSON names.
-fn deserialized(kind: MessageDescriptor, json: &[u8]) -> Result<(DynamicMessage, Vec<FieldDescriptor>), Problem> {
+fn deserialized(kind: MessageDescriptor, json: &[u8]) -> Result<(DynamicMessage, Vec<Named>), Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let message = DynamicMessage::deserialize_with_options(kind.clone(), &mut deserializer, &options)
@@ -129,14 +129,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// A PATCH changes what its body names, unless it has a mask of its own. The names of a mask begin with the thing
 /// that is changed (AIP-134).
-fn infer_mask(route: &Route, named: Vec<FieldDescriptor>, message: &mut DynamicMessage) -> Result<(), Problem> {
+fn infer_mask(route: &Route, named: Vec<Named>, message: &mut DynamicMessage) -> Result<(), Problem> {
     let Some(mask) = &route.headers.mask else { return Ok(()) };
     if message.has_field(mask) {
         return Ok(());
     }
     // What names the thing, the version or the request is no part of what is changed.
     let others = ["etag", "request_id", "validate_only", "update_mask", "allow_missing"];
-    let own = named.into_iter().filter(|field| {
+    let own = named.into_iter().map(|named| named.field).filter(|field| {
         !others.contains(&field.name()) && !route.binding.template.fields().any(|path| path == field.name())
     });
     let paths: BTreeSet<String> = own.map(|field| field.name().to_owned()).collect();
@@ -151,15 +151,65 @@ fn infer_mask(route: &Route, named: Vec<FieldDescriptor>, message: &mut DynamicM
     Ok(())
 }
 
-/// The path counts; a body may say the same, but nothing else.
-fn from_path(message: &mut DynamicMessage, field: &str, text: &str) -> Result<(), Violation> {
+/// The fields that a request has named, by the numbers on their ways: of a value that is the default nothing is left in
+/// a message.
+struct Said(HashSet<Vec<u32>>);
+
+impl Said {
+    fn by_body(route: &Route, named: &[Named]) -> Said {
+        let outside = match &route.binding.body {
+            Body::Field(field) if matches!(field.kind(), Kind::Message(_)) && !field.is_list() && !field.is_map() => {
+                Some(field.number())
+            }
+            _ => None,
+        };
+        let numbers = named.iter().filter(|named| !named.is_null).map(|named| named.field.number());
+        Said(numbers.map(|number| outside.into_iter().chain([number]).collect()).collect())
+    }
+
+    fn has(&self, way: &[FieldDescriptor]) -> bool {
+        self.0.contains(&numbers(way))
+    }
+
+    /// Whether it is said for the first time.
+    fn add(&mut self, way: &[FieldDescriptor]) -> bool {
+        self.0.insert(numbers(way))
+    }
+}
+
+fn numbers(way: &[FieldDescriptor]) -> Vec<u32> {
+    way.iter().map(FieldDescriptor::number).collect()
+}
+
+/// A query fills what neither the path nor the body does.
+fn from_query(
+    route: &Route,
+    message: &mut DynamicMessage,
+    said: &mut Said,
+    (name, text): (&str, &str),
+) -> Result<(), Violation> {
+    let way = fields::way(&message.descriptor(), name);
+    if matches!((&route.binding.body, way.first()), (Body::Field(body), Some(first)) if body == first) {
+        return Err(Violation::new(name, "it is what the body says"));
+    }
+    if way.last().is_some_and(|field| !field.is_list()) && !said.add(&way) {
+        return Err(Violation::new(name, fields::TWICE));
+    }
+    fields::set(message, name, text)
+}
+
+/// The path counts; a body or a query may say the same, but nothing else.
+fn from_path(message: &mut DynamicMessage, said: &Said, (field, text): (&str, &str)) -> Result<(), Violation> {
+    let way = fields::way(&message.descriptor(), field);
+    if !said.has(&way) {
+        return fields::set(message, field, text);
+    }
     let mut alone = DynamicMessage::new(message.descriptor());
     fields::set(&mut alone, field, text)?;
-    let own = fields::named(&message.descriptor(), field).filter(|own| message.has_field(own));
-    match own {
-        Some(own) if message.get_field(&own) == alone.get_field(&own) => Ok(()),
-        Some(_) => Err(Violation::new(field, "the path says something else")),
-        None => fields::set(message, field, text),
+    if fields::at(message, &way) == fields::at(&alone, &way) {
+        Ok(())
+    } else {
+        Err(Violation::new(field, "the path says something else"))
     }
 }
 

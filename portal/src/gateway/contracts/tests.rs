@@ -1,3 +1,5 @@
+//! Services that say what ours say, or stand where ours do.
+
 use super::*;
 use crate::door::{Area, Role};
 

@@ -12,7 +12,7 @@ fn written(kind: &MessageDescriptor, bytes: &[u8]) -> (String, bool) {
     let tables = Tables::of(kind);
     let (mut out, mut direct) = (Vec::new(), Vec::new());
     tables.write(bytes, &mut out).unwrap();
-    let is_direct = tables.message(0, bytes, &mut direct).is_ok();
+    let is_direct = tables.message((0, DEEPEST), bytes, &mut direct).is_ok();
     (String::from_utf8(out).unwrap(), is_direct)
 }
 
@@ -121,4 +121,55 @@ fn what_comes_in_two_parts_is_whole() {
 
     assert!(!is_direct);
     assert_eq!(text, r#"{"products":[{"name":"a"},{"name":"b"}],"nextPageToken":"x"}"#);
+}
+
+/// A message that may contain itself, as somebody else's contract may have one.
+fn recursive() -> MessageDescriptor {
+    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, field_descriptor_proto::Type};
+
+    let inner = FieldDescriptorProto {
+        name: Some("inner".into()),
+        number: Some(1),
+        r#type: Some(Type::Message.into()),
+        type_name: Some(".deep.Deep".into()),
+        ..Default::default()
+    };
+    let file = FileDescriptorProto {
+        name: Some("deep.proto".into()),
+        package: Some("deep".into()),
+        syntax: Some("proto3".into()),
+        message_type: vec![DescriptorProto { name: Some("Deep".into()), field: vec![inner], ..Default::default() }],
+        ..Default::default()
+    };
+    let mut pool = prost_reflect::DescriptorPool::new();
+    pool.add_file_descriptor_proto(file).unwrap();
+    pool.get_message_by_name("deep.Deep").unwrap()
+}
+
+#[test]
+fn messages_inside_of_messages_come_to_an_end() {
+    let kind = recursive();
+    let nested = |depth: usize| {
+        let mut bytes = Vec::new();
+        for _ in 0..depth {
+            let inner = std::mem::take(&mut bytes);
+            prost::encoding::bytes::encode(1, &inner, &mut bytes);
+        }
+        bytes
+    };
+    let (text, is_direct) = written(&kind, &nested(99));
+    assert!(is_direct && text.matches("inner").count() == 99, "{text}");
+
+    let refused = Tables::of(&kind).write(&nested(20_000), &mut Vec::new());
+    assert!(refused.unwrap_err().to_string().contains("recursion limit"));
+}
+
+#[test]
+fn a_field_is_named_only_so_deep() {
+    use crate::gateway::fields;
+
+    let kind = recursive();
+    let path = |depth: usize| vec!["inner"; depth].join(".");
+    assert_eq!(fields::way(&kind, &path(100)).len(), 100);
+    assert!(fields::way(&kind, &path(100_000)).is_empty());
 }
