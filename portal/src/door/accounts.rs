@@ -165,29 +165,21 @@ impl Accounts {
 
     /// The account whose password this is. Everything that goes wrong takes as long, and says the same.
     async fn prove(&self, name: Option<Name>, password: String, client: &Client) -> Result<Account, Refusal> {
-        let network = client.network();
-        self.attempts.begin(name.as_ref(), network, Instant::now()).map_err(Refusal::Wait)?;
-        let place = match self.hasher.enter().await {
-            Ok(place) => place,
-            Err(busy) => {
-                self.attempts.take_back(name.as_ref(), network);
-                return Err(busy.into());
-            }
-        };
+        let attempt = self.attempts.begin(name.clone(), client.network(), Instant::now()).map_err(Refusal::Wait)?;
+        let place = self.hasher.enter().await?;
         let account = match &name {
             Some(name) => self.store.account(name).await?,
             None => None,
         };
         let kept = account.as_ref().map(|account| account.password.clone());
-        match (self.hasher.fits(place, kept, password).await, account) {
-            (Ok(true), Some(account)) => {
-                self.attempts.succeeded(&account.name, network);
+        match (self.hasher.fits(place, kept, password).await?, account) {
+            (true, Some(account)) => {
+                attempt.succeeded();
                 Ok(account)
             }
-            (Ok(_), _) => Err(Refusal::Wrong),
-            (Err(busy), _) => {
-                self.attempts.take_back(name.as_ref(), network);
-                Err(busy.into())
+            _ => {
+                attempt.failed();
+                Err(Refusal::Wrong)
             }
         }
     }

@@ -98,30 +98,53 @@ impl Attempts {
     }
 
     /// Counts an attempt, or says how long to wait before there may be one.
-    pub(crate) fn begin(&self, name: Option<&Name>, network: Network, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn begin(&self, name: Option<Name>, network: Network, now: Instant) -> Result<Attempt<'_>, Duration> {
         let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_name = name.map_or(Duration::ZERO, |name| accounts.wait(name, now));
+        let of_name = name.as_ref().map_or(Duration::ZERO, |name| accounts.wait(name, now));
         let wait = networks.wait(&network, now).max(of_name);
         if !wait.is_zero() {
             return Err(wait);
         }
         networks.count(&network, now);
-        name.into_iter().for_each(|name| accounts.count(name, now));
-        Ok(())
+        name.iter().for_each(|name| accounts.count(name, now));
+        Ok(Attempt { attempts: self, name, network, is_over: false })
+    }
+}
+
+/// An attempt that has begun. Who lets go of it before it is over has tried nothing: the portal was too busy, or the
+/// client did not wait and learned nothing.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    attempts: &'a Attempts,
+    name: Option<Name>,
+    network: Network,
+    is_over: bool,
+}
+
+impl Attempt<'_> {
+    /// It went wrong, and stays counted.
+    pub(crate) fn failed(mut self) {
+        self.is_over = true;
     }
 
     /// It went well: the account begins anew, the address only has this one back.
-    pub(crate) fn succeeded(&self, name: &Name, network: Network) {
-        let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.table.remove(name);
-        networks.take_back(&network);
+    pub(crate) fn succeeded(mut self) {
+        self.is_over = true;
+        let (accounts, networks) = &mut *self.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = &self.name {
+            accounts.table.remove(name);
+        }
+        networks.take_back(&self.network);
     }
+}
 
-    /// Nothing was tried after all.
-    pub(crate) fn take_back(&self, name: Option<&Name>, network: Network) {
-        let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        networks.take_back(&network);
-        name.into_iter().for_each(|name| accounts.take_back(name));
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let (accounts, networks) = &mut *self.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
+            networks.take_back(&self.network);
+            self.name.iter().for_each(|name| accounts.take_back(name));
+        }
     }
 }
 
@@ -145,34 +168,35 @@ mod tests {
         let mut waits = Vec::new();
         for n in 0..14 {
             // From everywhere, so that no address is slowed.
-            if let Err(wait) = attempts.begin(Some(&ann), network(n), now) {
+            let attempt = attempts.begin(Some(ann.clone()), network(n), now).or_else(|wait| {
                 waits.push(wait.as_secs());
                 now += wait;
-                attempts.begin(Some(&ann), network(n), now).unwrap();
-            }
+                attempts.begin(Some(ann.clone()), network(n), now)
+            });
+            attempt.unwrap().failed();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        attempts.succeeded(&ann, network(1));
-        assert_eq!(attempts.begin(Some(&ann), network(99), now), Ok(()));
+        attempts.begin(Some(ann.clone()), network(98), now + ACCOUNTS.longest).unwrap().succeeded();
+        assert!(attempts.begin(Some(ann), network(99), now).is_ok());
     }
 
     #[test]
     fn an_address_is_slowed_whatever_names_it_tries() {
         let (attempts, now) = (Attempts::none(), Instant::now());
         for n in 0..10 {
-            attempts.begin(Some(&name(&format!("user{n}"))), network(1), now).unwrap();
+            attempts.begin(Some(name(&format!("user{n}"))), network(1), now).unwrap().failed();
         }
-        assert_eq!(attempts.begin(None, network(1), now), Err(Duration::from_secs(1)));
-        assert_eq!(attempts.begin(None, network(2), now), Ok(()), "others are not");
-        assert_eq!(attempts.begin(None, network(1), now + Duration::from_secs(3600)), Ok(()), "and it is forgotten");
+        let wait = |n, now| attempts.begin(None, network(n), now).err();
+        assert_eq!(wait(1, now), Some(Duration::from_secs(1)));
+        assert_eq!(wait(2, now), None, "others are not");
+        assert_eq!(wait(1, now + Duration::from_secs(3600)), None, "and it is forgotten");
     }
 
     #[test]
     fn what_was_not_tried_does_not_count() {
         let (attempts, now) = (Attempts::none(), Instant::now());
         for _ in 0..100 {
-            attempts.begin(Some(&name("ann")), network(1), now).unwrap();
-            attempts.take_back(Some(&name("ann")), network(1));
+            drop(attempts.begin(Some(name("ann")), network(1), now).unwrap());
         }
     }
 
@@ -181,7 +205,7 @@ mod tests {
         let (attempts, mut now) = (Attempts::none(), Instant::now());
         for n in 0..u32::try_from(MOST).unwrap() + 500 {
             now += Duration::from_millis(1);
-            attempts.begin(Some(&name(&format!("n{n}"))), network(n), now).unwrap();
+            attempts.begin(Some(name(&format!("n{n}"))), network(n), now).unwrap().failed();
         }
         let (accounts, networks) = &*attempts.0.lock().unwrap();
         assert_eq!((accounts.table.len(), networks.table.len()), (MOST, MOST));

@@ -13,7 +13,7 @@ use super::{
     Door,
     accounts::now,
     audit::TARGET,
-    store::{Store, StoreError},
+    store::{Deed, Store, StoreError},
 };
 
 /// Who does what a command does. No account is called so: its name has a space.
@@ -37,9 +37,10 @@ pub(super) async fn note(store: &Store, what: &str) -> Result<(), StoreError> {
 /// Tells what commands did, soon after they did it, until the token.
 pub(crate) async fn tell(door: Door, stop: CancellationToken) {
     let Some(accounts) = door.accounts() else { return };
+    let mut last = 0;
     let telling = async {
         loop {
-            if let Err(error) = tell_noted(&accounts.store).await {
+            if let Err(error) = tell_noted(&accounts.store, &mut last).await {
                 warn!("could not read what commands did to the accounts: {error}");
             }
             sleep(EVERY).await;
@@ -51,15 +52,19 @@ pub(crate) async fn tell(door: Door, stop: CancellationToken) {
     }
 }
 
-/// Each is told before it is forgotten: twice when the portal dies in between, and never not at all.
-async fn tell_noted(store: &Store) -> Result<(), StoreError> {
-    for deed in store.deeds(MOST).await? {
+/// Each is told, then forgotten: twice when the portal dies in between, and never not at all. `last` is the last one that
+/// was told, which may be there still: what cannot be forgotten now is not told again.
+async fn tell_noted(store: &Store, last: &mut i64) -> Result<(), StoreError> {
+    let say = |deed: &Deed| {
+        if deed.id <= *last {
+            return;
+        }
+        *last = deed.id;
         let done = Timestamp::from_second(deed.done).unwrap_or_default();
         let when = if now() - deed.done < LONG_AGO { String::new() } else { format!(", at {done}") };
         info!(target: TARGET, audit = true, actor = ACTOR, done.time = %done, "{ACTOR} {}{when}", deed.what);
-        store.told(deed.id).await?;
-    }
-    Ok(())
+    };
+    store.tell(MOST, say).await
 }
 
 #[cfg(test)]
@@ -67,17 +72,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_noted_is_told_once() {
+    async fn what_was_noted_is_told_once_and_in_its_order() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("accounts.db")).await.unwrap();
-        note(&store, "added account ann").await.unwrap();
-        note(&store, "removed account bob").await.unwrap();
-        let noted = store.deeds(MOST).await.unwrap();
-        assert!(noted[0].what.starts_with("added account ann (user ") && noted.len() == 2, "{noted:?}");
+        let path = folder.path().join("accounts.db");
+        let (store, another) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
+        let mut told = Vec::new();
+        for what in ["added account ann", "removed account bob", "revoked token 1"] {
+            note(&store, what).await.unwrap();
+        }
 
-        tell_noted(&store).await.unwrap();
+        store.tell(2, |deed| told.push(deed.what.clone())).await.unwrap();
+        another.tell(MOST, |deed| told.push(deed.what.clone())).await.unwrap();
 
-        assert!(store.deeds(MOST).await.unwrap().is_empty());
+        assert!(told[0].starts_with("added account ann (user ") && told.len() == 3, "{told:?}");
+        assert!(told[1].starts_with("removed account bob") && told[2].starts_with("revoked token 1"), "{told:?}");
+        store.tell(MOST, |deed| panic!("told again: {deed:?}")).await.unwrap();
+        let mut last = 0;
+        note(&store, "added account cat").await.unwrap();
+        tell_noted(&store, &mut last).await.unwrap();
+        assert_eq!(last, 4, "numbers are not used again");
         store.close().await;
+        another.close().await;
     }
 }

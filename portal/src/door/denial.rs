@@ -36,11 +36,9 @@ pub(crate) enum Denial {
 impl Denial {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Denial::Login
-            | Denial::Ended
-            | Denial::UnknownToken
-            | Denial::ExpiredToken
-            | Denial::RevokedToken => StatusCode::UNAUTHORIZED,
+            Denial::Login | Denial::Ended | Denial::UnknownToken | Denial::ExpiredToken | Denial::RevokedToken => {
+                StatusCode::UNAUTHORIZED
+            }
             Denial::Role { .. } | Denial::Scope { .. } | Denial::NoToken => StatusCode::FORBIDDEN,
             Denial::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Denial::Busy | Denial::Away => StatusCode::SERVICE_UNAVAILABLE,

@@ -304,19 +304,25 @@ impl Store {
         Ok(())
     }
 
-    /// What is noted, the oldest first; so many at most.
-    pub(crate) async fn deeds(&self, most: i64) -> Result<Vec<Deed>, StoreError> {
-        let rows = sqlx::query("SELECT id, done, what FROM deeds ORDER BY id LIMIT $1").bind(most);
+    /// Tells what is noted, the oldest first and so many at most, and forgets it. Nobody else who has this file open
+    /// tells it meanwhile.
+    pub(crate) async fn tell(&self, most: i64, mut say: impl FnMut(&Deed)) -> Result<(), StoreError> {
+        let noted: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM deeds").fetch_one(&self.0).await?;
+        if noted == 0 {
+            return Ok(());
+        }
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        let take = sqlx::query(
+            "DELETE FROM deeds WHERE id IN (SELECT id FROM deeds ORDER BY id LIMIT $1) RETURNING id, done, what",
+        );
+        let rows = take.bind(most).fetch_all(&mut *transaction).await?;
         let deed = |row: &SqliteRow| {
             Ok(Deed { id: row.try_get("id")?, done: row.try_get("done")?, what: row.try_get("what")? })
         };
-        rows.fetch_all(&self.0).await?.iter().map(deed).collect()
-    }
-
-    /// Forgets a deed that was told.
-    pub(crate) async fn told(&self, id: i64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM deeds WHERE id = $1").bind(id).execute(&self.0).await?;
-        Ok(())
+        let mut deeds: Vec<Deed> = rows.iter().map(deed).collect::<Result<_, StoreError>>()?;
+        deeds.sort_by_key(|deed| deed.id);
+        deeds.iter().for_each(&mut say);
+        Ok(transaction.commit().await?)
     }
 }
 
@@ -379,7 +385,7 @@ mod tests {
 
         let store = Store::open(&path).await.unwrap();
         store.note("added account ann", 7).await.unwrap();
-        assert_eq!(store.deeds(9).await.unwrap()[0].done, 7);
+        store.tell(9, |deed| assert_eq!(deed.done, 7)).await.unwrap();
         sqlx::raw_sql("PRAGMA user_version = 9;").execute(&store.0).await.unwrap();
         store.close().await;
 
