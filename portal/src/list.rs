@@ -62,6 +62,11 @@ impl Wanted {
         best
     }
 
+    /// What an address names: the ending that says how it is wanted is no part of it.
+    pub(crate) fn named(self, last: &str) -> &str {
+        if self == Wanted::Csv { last.strip_suffix(".csv").unwrap_or(last) } else { last }
+    }
+
     /// A list as it is wanted, which goes on at `next`; nothing when that is a page.
     pub(crate) fn answer(self, rows: Rows, answer: &impl Message, next: Option<String>) -> Option<Response> {
         let mut response = match self {
@@ -92,19 +97,24 @@ impl Table {
     pub(crate) fn answer(self, wanted: Wanted) -> Option<Response> {
         match wanted {
             Wanted::Page => None,
-            Wanted::Json => Some(self.json()),
+            Wanted::Json => Some(Table::together([self])),
             Wanted::Csv => Some(self.csv()),
         }
     }
 
-    fn json(self) -> Response {
+    /// Several lists as one JSON object.
+    pub(crate) fn together<const N: usize>(tables: [Table; N]) -> Response {
+        let lists: serde_json::Map<String, Json> =
+            tables.into_iter().map(|table| (table.name.to_owned(), Json::Array(table.objects()))).collect();
+        as_json(Json::Object(lists).to_string().into_bytes())
+    }
+
+    fn objects(self) -> Vec<Json> {
         let object = |row: Vec<Json>| -> Json {
             let named = self.columns.iter().map(|name| (*name).to_owned()).zip(row);
             Json::Object(named.filter(|(_, value)| !value.is_null()).collect())
         };
-        let rows: Vec<Json> = self.rows.into_iter().map(object).collect();
-        let list: serde_json::Map<String, Json> = [(self.name.to_owned(), Json::Array(rows))].into_iter().collect();
-        as_json(Json::Object(list).to_string().into_bytes())
+        self.rows.into_iter().map(object).collect()
     }
 
     fn csv(self) -> Response {
@@ -287,6 +297,7 @@ mod tests {
             assert_eq!(accepting(accept), wanted, "{accept}");
         }
         assert_eq!(Wanted::of("/trash.csv", &HeaderMap::new()), Wanted::Csv);
+        assert_eq!((Wanted::Csv.named("portal.csv"), Wanted::Json.named("a.csv")), ("portal", "a.csv"));
     }
 
     async fn written(wanted: Wanted) -> (String, String) {

@@ -297,7 +297,11 @@ async fn an_administrator_looks_after_accounts_and_never_shuts_everybody_out() -
     house.shows(&root, "/audit?actor=command+line", &["added account bea as viewer (user "]).await;
     let users = root.get("/users.csv").await?;
     assert!(users.text.starts_with("\u{feff}name,role,created,seen,sessions,tokens\nbea,viewer,20"), "{}", users.text);
-    assert!(house.log_in("bea").await?.get("/users.csv").await?.status == 403);
+    let bea = house.log_in("bea").await?;
+    assert!(bea.get("/users.csv").await?.status == 403);
+    let sessions = bea.get("/account/sessions.csv").await?.text;
+    assert!(sessions.starts_with("\u{feff}session,begun,seen,address,agent,own\n") && sessions.contains(",true"));
+    assert!(bea.get("/account/tokens.csv").await?.text.starts_with("\u{feff}id,label,scopes,expires,used,ended\n"));
     Ok(())
 }
 

@@ -7,10 +7,13 @@ mod users;
 
 use axum::{
     Router,
-    response::Redirect,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::Value as Json;
 
 use crate::{
     door::{
@@ -28,9 +31,9 @@ use crate::{
 /// Where they are; which role each needs stands in `door/rules.rs`.
 pub(super) fn routes() -> Router<Site> {
     Router::new()
-        .route("/login", get(login::show).post(login::enter))
-        .route("/logout", get(async || Redirect::to("/")).post(login::leave))
         .route("/account", get(account::show))
+        .route("/account/sessions.csv", get(account::sessions))
+        .route("/account/tokens.csv", get(account::tokens))
         .route("/account/password", post(account::change_password))
         .route("/account/sessions", post(account::end_session))
         .route("/account/tokens", post(account::add_token))
@@ -42,8 +45,17 @@ pub(super) fn routes() -> Router<Site> {
         .route("/users/{name}/password", post(users::set_password))
         .route("/users/{name}/sessions", post(users::end_sessions))
         .route("/users/{name}/remove", post(users::remove))
+        .layer(from_fn(to_its_end))
+        .route("/login", get(login::show).post(login::enter))
+        .route("/logout", get(async || Redirect::to("/")).post(login::leave))
         .route("/audit", get(audit::show))
         .route("/audit.csv", get(audit::show))
+}
+
+/// Goes on when nobody waits any more: what is changed of an account is told, and only its page does so.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    let ended = mesh::spawn("page of an account", next.run(request)).await;
+    ended.unwrap_or_else(|cause| Failure::Internal(format!("a page of an account failed: {cause}")).into_response())
 }
 
 /// The accounts. While the door is open nobody has one, and there is no such page.
@@ -108,6 +120,11 @@ fn retry_after(refusal: &Refusal) -> Option<HeaderValue> {
 /// What a browser calls itself.
 fn agent(headers: &HeaderMap) -> &str {
     headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// A time in a list for programs.
+fn time(moment: Option<Moment>) -> Json {
+    moment.map_or(Json::Null, |moment| moment.iso().into())
 }
 
 /// A time of the file of accounts.

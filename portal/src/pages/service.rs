@@ -9,7 +9,7 @@ use futures_util::future::{join_all, try_join, try_join3};
 use http::StatusCode;
 use proto::{
     mesh::GetGraphResponse,
-    registry::{Instance, InstanceState},
+    registry::{DiscoverResponse, Instance, InstanceState},
 };
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     frame::{Frame, Nav},
     inside::Inside,
     instance::{self, Row},
+    list::{self, Wanted},
     note::Notes,
     pages,
     query::{instance_link, link, service_link},
@@ -95,9 +96,13 @@ pub(crate) async fn show(
     State(backends): State<Backends>,
     State(traffic): State<Traffic>,
     visit: Visit,
+    wanted: Wanted,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let Path(service) = name.map_err(|_| Failure::NoSuchService)?;
+    if wanted != Wanted::Page {
+        return list(&backends, wanted.named(&service), wanted).await;
+    }
     // Who says what the service is made of is known as soon as its instances are.
     let census = async {
         let census = backends.census_of(&service).await?;
@@ -123,6 +128,16 @@ pub(crate) async fn show(
         .with_command(backends.command(Backend::Registry, LIST_EVENTS, &events_of(&service, "", String::new())));
     let seen = Seen { census, history, audience, numbers, graph };
     Ok(pages::page(StatusCode::OK, &Page::new(frame, service, seen, Moment::now())))
+}
+
+/// The instances of it, as a list.
+async fn list(backends: &Backends, service: &str, wanted: Wanted) -> Result<Response, Failure> {
+    let Census { instances, warming, .. } = backends.census_of(service).await.map_err(unknown)?;
+    if instances.is_empty() {
+        return Err(Failure::NoSuchService);
+    }
+    let answer = DiscoverResponse { instances, warming, ..Default::default() };
+    wanted.answer(list::INSTANCES, &answer, None).ok_or(Failure::NoSuchPage)
 }
 
 /// All that an address says here is a service's name; what the registry does not take for one is none.

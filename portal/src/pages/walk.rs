@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use proto::logs::{Filter, Order, QueryRequest, RequestLevelsRequest, StoredRecord};
+use proto::logs::{Filter, Order, QueryRequest, RequestLevelsRequest, Rows, StoredRecord};
 
 use crate::{
     backends::{
@@ -16,6 +16,7 @@ use crate::{
     error::{Backend, Failure},
     frame::{Frame, Nav},
     level,
+    list::{self, Wanted},
     number::count,
     pages::{
         self,
@@ -87,27 +88,27 @@ enum Kind {
 
 pub(crate) async fn request(
     State(backends): State<Backends>,
-    visit: Visit,
+    (visit, wanted): (Visit, Wanted),
     id: Result<Path<String>, PathRejection>,
     asked: Asked,
 ) -> Result<Response, Failure> {
     let Path(id) = id.map_err(|_| Failure::NoSuchPage)?;
-    show(&backends, &visit, (Kind::Request, id), asked).await
+    show(&backends, (&visit, wanted), (Kind::Request, wanted.named(&id).to_owned()), asked).await
 }
 
 pub(crate) async fn trace(
     State(backends): State<Backends>,
-    visit: Visit,
+    (visit, wanted): (Visit, Wanted),
     id: Result<Path<String>, PathRejection>,
     asked: Asked,
 ) -> Result<Response, Failure> {
     let Path(id) = id.map_err(|_| Failure::NoSuchPage)?;
-    show(&backends, &visit, (Kind::Trace, id.to_ascii_lowercase()), asked).await
+    show(&backends, (&visit, wanted), (Kind::Trace, wanted.named(&id).to_ascii_lowercase()), asked).await
 }
 
 async fn show(
     backends: &Backends,
-    visit: &Visit,
+    (visit, wanted): (&Visit, Wanted),
     (kind, id): (Kind, String),
     asked: Asked,
 ) -> Result<Response, Failure> {
@@ -122,6 +123,12 @@ async fn show(
     let title = if page.is_empty() { kind.title(&id) } else { format!("{}, earlier", kind.title(&id)) };
     let request = QueryRequest { filter: Some(filter), order, page_size: RECORDS, page_token: page };
     let found = backends.records(request.clone()).await?;
+    if wanted != Wanted::Page {
+        let next = list::next(&found.next, |token| link(&kind.link(&id), &[("page", token)]));
+        return wanted
+            .answer(list::RECORDS, &Rows { records: in_order(found.records) }, next)
+            .ok_or(Failure::NoSuchPage);
+    }
     let frame = Frame::new(visit, Nav::Logs, title).with_command(backends.command(Backend::Logs, QUERY, &request));
     let mut tell = None;
     if found.records.is_empty() && !found.is_cut {
@@ -169,8 +176,8 @@ impl Kind {
 
 impl Page {
     fn new(frame: Frame, (kind, id): (Kind, String), zone: &Zone, found: Found) -> Page {
-        let Found { mut records, next, is_cut } = found;
-        records.sort_by_key(|stored| (said(stored).unwrap_or(i64::MAX), stored.offset));
+        let Found { records, next, is_cut } = found;
+        let records = in_order(records);
         let lanes = lanes(&records);
         let (began, ended) = (records.first().and_then(said), records.iter().rev().find_map(said));
         let mut rows: Vec<Row> = records.into_iter().map(Row::new).collect();
@@ -212,6 +219,12 @@ fn summary(records: usize, services: usize, took: i64) -> String {
         words.push_str(&format!(" within {}", nanos(took)));
     }
     words
+}
+
+/// As they were said.
+fn in_order(mut records: Vec<StoredRecord>) -> Vec<StoredRecord> {
+    records.sort_by_key(|stored| (said(stored).unwrap_or(i64::MAX), stored.offset));
+    records
 }
 
 /// When a record was said, in nanoseconds since 1970.

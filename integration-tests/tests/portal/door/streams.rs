@@ -1,8 +1,10 @@
-//! Answers that go on: whose they are while they do, and what is told of them at their end.
+//! Requests and answers that go on: whose they are while they do, and what is told of them at their end.
 
 use harness::eventually;
 use harness::http::send;
+use harness::system::Role;
 use http::Method;
+use rustix::process::Signal;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -80,5 +82,88 @@ async fn a_change_that_takes_a_while_is_told_when_it_is_over() -> anyhow::Result
         Ok(())
     })
     .await;
+    Ok(())
+}
+
+/// Begins to send a body; answers the connection before its end.
+async fn send_part(house: &House, head: &str, part: &str) -> anyhow::Result<TcpStream> {
+    let portal = house.system.portal();
+    let mut stream = TcpStream::connect(portal).await?;
+    stream.write_all(format!("POST {head}\r\nhost: {portal}\r\n\r\n{part}").as_bytes()).await?;
+    Ok(stream)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_shut_out_is_not_heard_to_the_end() -> anyhow::Result<()> {
+    let house = House::start(&[("ann", "editor"), ("bea", "editor")]).await?;
+    let (ann, bea) = (house.log_in("ann").await?, house.log_in("bea").await?);
+    let upload = |cookie: &str| {
+        let head = "/imports HTTP/1.1\r\ncontent-type: multipart/form-data; boundary=x\r\ntransfer-encoding: chunked";
+        let part =
+            "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\nname,category,sku\r\n";
+        (format!("{head}\r\ncookie: {cookie}"), format!("{:x}\r\n{part}\r\n", part.len()))
+    };
+    let (head, part) = upload(&ann.cookie);
+    let mut file = send_part(&house, &head, &part).await?;
+    let json = "/v1/products HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 100";
+    let mut body = send_part(&house, &format!("{json}\r\ncookie: {}", ann.cookie), "{\"name\":").await?;
+    let (head, part) = upload(&bea.cookie);
+    let mut other = send_part(&house, &head, &part).await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    people::command(&house.system, &["user", "sessions", "ann", "--revoke"], None)?;
+
+    for (stream, words) in [(&mut file, "You are not logged in any more"), (&mut body, "ACCESS_ENDED")] {
+        let mut answer = Vec::new();
+        timeout(Duration::from_secs(9), stream.read_to_end(&mut answer)).await??;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains(words), "{answer}");
+    }
+    let row = "Saw,Tools,S-1\r\n";
+    for _ in 0..3 {
+        other.write_all(format!("{:x}\r\n{row}\r\n", row.len()).as_bytes()).await?;
+        let silent = timeout(Duration::from_secs(1), other.read_u8()).await;
+        assert!(silent.is_err(), "others go on");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_client_did_not_wait_is_told_too() -> anyhow::Result<()> {
+    let mut house = House::start(&[("ed", "editor")]).await?;
+    let (ed, root) = (house.log_in("ed").await?, house.log_in("root").await?);
+    house.system.process(Role::Products(0))?.freeze().await?;
+    let body = "{\"name\":\"Saw\",\"category\":\"Tools\",\"sku\":\"S-1\"}";
+    let json = format!(
+        "/v1/products HTTP/1.1\r\ncontent-type: application/json\r\ncookie: {}\r\ncontent-length: {}",
+        ed.cookie,
+        body.len()
+    );
+    let leaves = send_part(&house, &json, body).await?;
+    let form = "name=Axe&category=Tools&sku=A-1&request_id=0190d3b0-0000-4000-8000-000000000001";
+    let page = format!(
+        "/products HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\ncookie: {}\r\ncontent-length: {}",
+        ed.cookie,
+        form.len()
+    );
+    let leaves_too = send_part(&house, &page, form).await?;
+    // Nothing has begun: half of what was announced.
+    let nothing = send_part(&house, &json, &body[..20]).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    drop((leaves, leaves_too, nothing));
+    let headers = [("cookie", ed.cookie.as_str()), ("content-type", "application/json"), ("request-timeout", "0.2")];
+    let late = send(house.system.portal(), Method::POST, "/v1/products", &headers, body.to_owned()).await?;
+    assert_eq!(late.status, 504, "{}", late.text);
+    house.system.process(Role::Products(0))?.signal(Signal::CONT)?;
+
+    let told = [
+        "called ProductService/CreateProduct, and did not wait for its end",
+        "added product, and did not wait for its end",
+        "called ProductService/CreateProduct, and it is not known what came of it",
+    ];
+    house.shows(&root, "/audit?actor=ed", &told).await;
+    let audit = root.get("/audit?actor=ed").await?.text;
+    assert_eq!(audit.matches("did not wait").count(), 2, "{audit}");
     Ok(())
 }

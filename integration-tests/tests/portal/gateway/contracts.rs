@@ -91,6 +91,16 @@ async fn every_curl_of_the_docs_is_understood_when_it_is_pasted() -> anyhow::Res
 async fn lists_are_json_and_csv_too() -> anyhow::Result<()> {
     let system = System::start().await?;
     let product = super::super::add(&system, ["=Hammer", "Tools", "CH-1"]).await?;
+    let (id, trace) = ("walk-1", "4bf92f3577b34da6a3ce929d0e0e4736");
+    let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
+    eventually("a request is in the log", async || {
+        let headers = [("x-request-id", id), ("traceparent", traceparent.as_str())];
+        ask(&system, &Method::GET, "/v1/products/99", &headers, "").await?;
+        let walk = system.get(&format!("/logs/requests/{id}.csv")).await?;
+        anyhow::ensure!(walk.text.contains(trace), "{}", walk.text);
+        Ok(())
+    })
+    .await;
     let paths = [
         ("/", "/products.csv", "products"),
         ("/search?q=hammer", "/search.csv?q=hammer", "results"),
@@ -101,6 +111,9 @@ async fn lists_are_json_and_csv_too() -> anyhow::Result<()> {
         ("/services", "/services.csv", "instances"),
         ("/events", "/events.csv", "events"),
         ("/logs", "/logs.csv", "records"),
+        ("/services/productsvc", "/services/productsvc.csv", "instances"),
+        (&format!("/logs/requests/{id}"), &format!("/logs/requests/{id}.csv"), "records"),
+        (&format!("/logs/traces/{trace}"), &format!("/logs/traces/{trace}.csv"), "records"),
     ];
     for (page, file, rows) in paths {
         let json = ask(&system, &Method::GET, page, &[("accept", "application/json")], "").await?;

@@ -11,20 +11,23 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use serde_json::Value as Json;
 
-use super::{accounts, agent, moment, problem};
+use super::{accounts, agent, moment, problem, time};
 use crate::{
     cookie::Cookie,
     door::{
-        Client, Door, Visitor,
-        accounts::{Refusal, now},
+        Client, Door, Name, Visitor,
+        accounts::{Accounts, Refusal, now},
         audit,
         scope::{Scope, Scopes},
+        secret::Digest,
         store,
     },
     error::Failure,
     form::Problem,
     frame::{Frame, Nav, Notice},
+    list::{self, Table},
     pages,
     time::Moment,
     visit::Visit,
@@ -105,14 +108,48 @@ struct Told {
 
 pub(super) async fn show(
     State(door): State<Door>,
-    visit: Visit,
-    visitor: Visitor,
+    (visit, visitor): (Visit, Visitor),
+    wanted: list::Wanted,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    if !door.is_guarded() {
-        return Err(Failure::NoSuchPage);
+    if wanted == list::Wanted::Json {
+        let (accounts, (name, own)) = (accounts(&door)?, visitor.session()?);
+        return Ok(Table::together([
+            table_of_sessions(accounts, name, own).await?,
+            table_of_tokens(accounts, name).await?,
+        ]));
     }
     page(&door, (&visit, &visitor), Told { notice: asked?.notice, ..Told::default() }).await
+}
+
+pub(super) async fn sessions(State(door): State<Door>, visitor: Visitor) -> Result<Response, Failure> {
+    let (accounts, (name, own)) = (accounts(&door)?, visitor.session()?);
+    table_of_sessions(accounts, name, own).await?.answer(list::Wanted::Csv).ok_or(Failure::NoSuchPage)
+}
+
+pub(super) async fn tokens(State(door): State<Door>, visitor: Visitor) -> Result<Response, Failure> {
+    let (accounts, (name, _)) = (accounts(&door)?, visitor.session()?);
+    table_of_tokens(accounts, name).await?.answer(list::Wanted::Csv).ok_or(Failure::NoSuchPage)
+}
+
+async fn table_of_sessions(accounts: &Accounts, name: &Name, own: &Digest) -> Result<Table, Failure> {
+    let row = |session: Session| {
+        let Session { handle, begun, seen, address, agent, is_this } = session;
+        vec![handle.into(), time(begun), time(seen), address.into(), agent.into(), is_this.into()]
+    };
+    let sessions = accounts.store.sessions(Some(name)).await?;
+    let rows = sessions.into_iter().map(|session| row(Session::of(session, own))).collect();
+    Ok(Table { name: "sessions", columns: &["session", "begun", "seen", "address", "agent", "own"], rows })
+}
+
+async fn table_of_tokens(accounts: &Accounts, name: &Name) -> Result<Table, Failure> {
+    let row = |token: Token| {
+        let Token { id, label, scopes, expires, used, ended } = token;
+        vec![id.into(), label.into(), scopes.into(), time(expires), time(used), ended.map_or(Json::Null, Json::from)]
+    };
+    let tokens = accounts.store.tokens(Some(name)).await?;
+    let rows = tokens.into_iter().map(|token| row(Token::from(token))).collect();
+    Ok(Table { name: "tokens", columns: &["id", "label", "scopes", "expires", "used", "ended"], rows })
 }
 
 pub(super) async fn change_password(
@@ -224,17 +261,7 @@ async fn page(door: &Door, (visit, visitor): (&Visit, &Visitor), told: Told) -> 
         frame: Frame::new(visit, Nav::Elsewhere, title).with_notice(notice),
         name: name.to_string(),
         role: visitor.role().name(),
-        sessions: sessions
-            .into_iter()
-            .map(|session| Session {
-                is_this: session.digest == *own,
-                handle: session.digest.handle(),
-                begun: moment(session.begun),
-                seen: moment(session.seen),
-                address: session.address,
-                agent: session.agent,
-            })
-            .collect(),
+        sessions: sessions.into_iter().map(|session| Session::of(session, own)).collect(),
         tokens: tokens.into_iter().map(Token::from).collect(),
         scopes: Scope::ALL.map(|scope| (scope, wanted.scopes.contains(&scope))),
         label: wanted.label,
@@ -244,6 +271,19 @@ async fn page(door: &Door, (visit, visitor): (&Visit, &Visitor), told: Told) -> 
     };
     let status = account.problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
     Ok(pages::page(status, &account))
+}
+
+impl Session {
+    fn of(session: store::Session, own: &Digest) -> Session {
+        Session {
+            is_this: session.digest == *own,
+            handle: session.digest.handle(),
+            begun: moment(session.begun),
+            seen: moment(session.seen),
+            address: session.address,
+            agent: session.agent,
+        }
+    }
 }
 
 impl From<store::Token> for Token {

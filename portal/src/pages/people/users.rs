@@ -13,9 +13,8 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::Value as Json;
 
-use super::{accounts, moment, problem};
+use super::{accounts, moment, problem, time};
 use crate::{
     door::{
         Client, Denial, Door, Name, Role, Visitor,
@@ -93,7 +92,6 @@ pub(super) async fn show(
 }
 
 fn table(users: Vec<User>) -> Table {
-    let time = |moment: Option<Moment>| moment.map_or(Json::Null, |moment| moment.iso().into());
     let row = |user: User| {
         let User { name, role, created, seen, sessions, tokens } = user;
         vec![name.into(), role.name().into(), time(created), time(seen), sessions.into(), tokens.into()]
