@@ -11,6 +11,7 @@ mod visitor;
 
 mod name;
 pub(crate) mod password;
+pub(crate) mod hasher;
 pub(crate) mod scope;
 pub(crate) mod secret;
 

@@ -5,6 +5,7 @@
 use http::Request;
 use proto::mesh::ErrorReason;
 use tonic::body::Body;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 
 use super::caller::Impostor;
@@ -41,9 +42,11 @@ impl Stage for Permits {
             }
             _ => return Ok(()),
         };
+        let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+        let peer = peer.map(tracing::field::display);
         self.complaints.warn(|more| {
             // The call is not yet that of the task, and the record should have its ids.
-            call.sync_scope(|| tracing::warn!(caller = caller, method = method, "refused a call: {message}{more}"));
+            call.sync_scope(|| tracing::warn!(caller, method, peer, "refused a call: {message}{more}"));
         });
         Err(Refusal::new(Code::PermissionDenied, proto::mesh::DOMAIN, reason.as_str_name(), message).into_status())
     }

@@ -1,21 +1,11 @@
 //! Passwords: which are taken, and how they are kept.
 //!
-//! argon2id with 19 MiB, two passes and one lane, as OWASP recommends. Each costs that
-//! memory while it is computed, so two are computed at most at once and some may wait; whoever
-//! comes then is told to come again, and nothing is computed for them. They are told after
-//! a pause: who guesses does not get to the next guess sooner by being refused.
-
-use std::{sync::Arc, time::Duration};
+//! argon2id with 19 MiB, two passes and one lane, as OWASP recommends.
 
 use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
     password_hash::{Output, ParamsString, PasswordHash, SaltString},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::sleep,
-};
-use tracing::debug;
 
 use super::Name;
 
@@ -25,16 +15,8 @@ const SHORTEST: usize = 12;
 /// Bytes of the longest one.
 const LONGEST: usize = 1024;
 
-/// Passwords that are computed at once, on half of the cores at most, and those that may wait for it.
-const AT_ONCE: usize = 2;
-const WAITING: usize = 64;
-
-/// What whoever is refused waits for that, about; of those who do, so many at once. The next ones are told at once.
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSING: usize = 256;
-
-/// How far they are behind other work: a tenth of a core's time while that takes all.
-const NICE: i32 = 10;
+/// What a password is computed in. It can be used again.
+pub(super) type Memory = Vec<Block>;
 
 /// Memory in KiB, and passes.
 const MEMORY: u32 = 19 * 1024;
@@ -50,11 +32,6 @@ const NOBODYS: &str =
 /// Beginnings that everybody tries first.
 const COMMON: [&str; 9] =
     ["password", "passwort", "qwerty", "letmein", "administrator", "rundoo", "welcome", "iloveyou", "changeme"];
-
-/// More wait than may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many passwords are being checked")]
-pub(crate) struct Busy;
 
 /// Says why a password is not taken for this account.
 pub(crate) fn judge(password: &str, name: &Name) -> Result<(), &'static str> {
@@ -84,94 +61,30 @@ pub(crate) fn judge(password: &str, name: &Name) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Computes passwords, few at once.
-#[derive(Debug, Clone)]
-pub(crate) struct Hasher {
-    seats: Arc<Semaphore>,
-    places: Arc<Semaphore>,
-    pauses: Arc<Semaphore>,
+/// Whether a password is the one that is kept; for a name that nobody has it never is, and takes as long.
+pub(super) fn fits(kept: Option<&str>, password: &str, memory: &mut Memory) -> bool {
+    // What is longer than any password is none, whatever the time tells of that.
+    let password = if password.len() > LONGEST { "" } else { password };
+    is_of(password, kept.unwrap_or(NOBODYS), memory).unwrap_or(false)
 }
 
-/// A place among those who wait for a password to be computed.
-pub(crate) type Place = OwnedSemaphorePermit;
-
-impl Hasher {
-    pub(crate) fn new() -> Hasher {
-        let room = |most| Arc::new(Semaphore::new(most));
-        // Of two cores, one stays for everybody else.
-        let seats = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, AT_ONCE);
-        Hasher { seats: room(seats), places: room(AT_ONCE + WAITING), pauses: room(PAUSING) }
-    }
-
-    /// Takes a place, before anything is done for who comes.
-    pub(crate) async fn enter(&self) -> Result<Place, Busy> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
-        }
-        if let Ok(_pausing) = self.pauses.try_acquire() {
-            // Not all at the same moment: they would come again together, and keep others waiting.
-            sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
-        }
-        Err(Busy)
-    }
-
-    /// Whether a password is the one that is kept; for a name that nobody has it never is, and takes as long.
-    pub(crate) async fn fits(&self, place: Place, kept: Option<String>, password: String) -> Result<bool, Busy> {
-        self.compute(place, move || {
-            // What is longer than any password is none, whatever the time tells of that.
-            let password = if password.len() > LONGEST { "" } else { &password };
-            is_of(password, kept.as_deref().unwrap_or(NOBODYS)).unwrap_or(false)
-        })
-        .await
-    }
-
-    /// What is kept of a password.
-    pub(crate) async fn hash(&self, password: String) -> Result<String, Busy> {
-        let place = self.enter().await?;
-        self.compute(place, move || {
-            let mut salt = [0; 16];
-            getrandom::fill(&mut salt).expect("the system has random bytes");
-            written(&password, &salt).expect("argon2 takes any password")
-        })
-        .await
-    }
-
-    /// Computes when it is its turn. The seat goes with the work: a caller who goes away frees nothing early.
-    async fn compute<R: Send + 'static>(
-        &self,
-        place: Place,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, Busy> {
-        let seat = Arc::clone(&self.seats).acquire_owned().await.map_err(|_| Busy)?;
-        let (done, result) = oneshot::channel();
-        let working = std::thread::Builder::new().name("password".into()).spawn(move || {
-            yield_to_others();
-            let _gone = done.send(work());
-            drop((seat, place));
-        });
-        working.map_err(|_| Busy)?;
-        result.await.map_err(|_| Busy)
-    }
-}
-
-/// Lets all other threads of the machine go first, for as long as this one lives: whoever guesses passwords keeps the
-/// cores busy, and pages are not to wait for that.
-fn yield_to_others() {
-    if let Err(error) = rustix::process::nice(NICE) {
-        debug!("could not give way to others: {error}");
-    }
+/// What is kept of a password.
+pub(super) fn hash(password: &str, memory: &mut Memory) -> String {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).expect("the system has random bytes");
+    written(password, &salt, memory).expect("argon2 takes any password")
 }
 
 /// Whether what is kept is of this password. Outputs compare in constant time.
-fn is_of(password: &str, kept: &str) -> argon2::password_hash::Result<bool> {
+fn is_of(password: &str, kept: &str, memory: &mut Memory) -> argon2::password_hash::Result<bool> {
     let kept = PasswordHash::new(kept)?;
     let (Some(salt), Some(output)) = (kept.salt, kept.hash) else { return Ok(false) };
     let mut bytes = [0; 64];
-    Ok(stretched(password, salt.decode_b64(&mut bytes)?, Params::try_from(&kept)?)? == output)
+    Ok(stretched(password, salt.decode_b64(&mut bytes)?, Params::try_from(&kept)?, memory)? == output)
 }
 
 /// What is kept of a password, as a PHC string.
-fn written(password: &str, salt: &[u8]) -> argon2::password_hash::Result<String> {
+fn written(password: &str, salt: &[u8], memory: &mut Memory) -> argon2::password_hash::Result<String> {
     let params = Params::new(MEMORY, PASSES, 1, None)?;
     let text = SaltString::encode_b64(salt)?;
     let kept = PasswordHash {
@@ -179,19 +92,24 @@ fn written(password: &str, salt: &[u8]) -> argon2::password_hash::Result<String>
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params)?,
         salt: Some(text.as_salt()),
-        hash: Some(stretched(password, salt, params)?),
+        hash: Some(stretched(password, salt, params, memory)?),
     };
     Ok(kept.to_string())
 }
 
-fn stretched(password: &str, salt: &[u8], params: Params) -> argon2::password_hash::Result<Output> {
+fn stretched(
+    password: &str,
+    salt: &[u8],
+    params: Params,
+    memory: &mut Memory,
+) -> argon2::password_hash::Result<Output> {
     // glibc keeps what is freed for each thread, unless it is this large: then the memory goes back at once.
     // What is not touched of it costs nothing.
-    let mut memory = Vec::with_capacity(params.block_count().max(ALWAYS_GIVEN_BACK));
+    memory.reserve_exact(params.block_count().max(ALWAYS_GIVEN_BACK).saturating_sub(memory.len()));
     memory.resize(params.block_count(), Block::default());
     let mut output = [0; 32];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut memory)?;
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, memory)?;
     Output::new(&output)
 }
 
@@ -225,36 +143,16 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn only_the_password_itself_fits() {
-        let hasher = Hasher::new();
-        let kept = hasher.hash("correct horse battery".into()).await.unwrap();
+    #[test]
+    fn only_the_password_itself_fits() {
+        let mut memory = Memory::new();
+        let kept = hash("correct horse battery", &mut memory);
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
 
-        let fits = async |kept, password: &str| {
-            let place = hasher.enter().await?;
-            hasher.fits(place, kept, password.into()).await
-        };
-        assert_eq!(fits(Some(kept.clone()), "correct horse battery").await, Ok(true));
-        assert_eq!(fits(Some(kept), "correct horse batteri").await, Ok(false));
+        let mut fits = |kept, password| fits(kept, password, &mut memory);
+        assert!(fits(Some(&kept), "correct horse battery"));
+        assert!(!fits(Some(&kept), "correct horse batteri"));
         assert!(PasswordHash::new(NOBODYS).is_ok(), "it is computed like any other");
-        assert_eq!(fits(None, "").await, Ok(false));
-        assert_eq!(fits(Some("damaged".into()), "").await, Ok(false));
-    }
-
-    #[tokio::test]
-    async fn those_who_come_when_too_many_wait_are_told_so_and_nothing_is_computed() {
-        let hasher = Hasher::new();
-        let fits = async || {
-            let place = hasher.enter().await?;
-            hasher.fits(place, None, "wrong".into()).await
-        };
-        let all = (0..100).map(|_| fits());
-
-        let answers = futures_util::future::join_all(all).await;
-
-        let busy = answers.iter().filter(|answer| **answer == Err(Busy)).count();
-        assert_eq!(busy, 100 - AT_ONCE - WAITING);
-        assert_eq!(fits().await, Ok(false), "and all places are free again");
+        assert!(!fits(None, "") && !fits(Some("damaged"), ""));
     }
 }

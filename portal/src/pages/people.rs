@@ -19,7 +19,7 @@ use crate::{
     door::{
         Denial, Door,
         accounts::{Accounts, Refusal},
-        password::Busy,
+        hasher::Busy,
         store::StoreError,
     },
     error::Failure,
