@@ -53,7 +53,12 @@ use crate::{
     csrf,
     door::{Visitor, audit::Begun},
     error::Failure,
-    gateway::{bodies::Bodies, contracts::Found, request::Asked, route::Route},
+    gateway::{
+        bodies::{Arrived, Bodies},
+        contracts::Found,
+        request::Asked,
+        route::Route,
+    },
 };
 
 /// How long a client waits, in seconds: `Request-Timeout: 2.5`.
@@ -108,10 +113,10 @@ impl Gateway {
             return Err(Problem::of_failure(&Failure::Foreign));
         }
         let call = call(&route, &parts.headers)?;
-        let body = self.bodies.read(&route.binding.body, body).await?;
-        let turn = self.bodies.turn(&body).await;
-        let Asked { request, is_trial } = request::read(&route, parts, &body.bytes)?;
-        drop((turn, body));
+        let Arrived { bytes, room: _until_it_is_answered } = self.bodies.read(&route.binding.body, body).await?;
+        let turn = self.bodies.turn(&bytes).await;
+        let Asked { request, is_trial } = request::read(&route, parts, &bytes)?;
+        drop((turn, bytes));
         let called = Called::of(&route, is_trial);
         parts.extensions.get::<Begun>().into_iter().for_each(|begun| begun.called(&called));
         let conditional = parts.headers.contains_key(header::IF_MATCH);

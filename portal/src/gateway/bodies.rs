@@ -32,12 +32,16 @@ pub(super) struct Bodies {
     turn: Arc<Semaphore>,
 }
 
-/// A body that has arrived, and the room that it takes.
+/// A body that has arrived, and the room that it takes: also that of the message that is made of it, until the service
+/// has answered.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    pub(super) room: Room,
 }
+
+/// Nothing for a small one.
+pub(super) type Room = Option<OwnedSemaphorePermit>;
 
 /// Why one was not read.
 enum Unread {
@@ -60,7 +64,7 @@ impl Bodies {
     /// slowly keeps none from others.
     pub(super) async fn read(&self, taken: &rule::Body, body: Body) -> Result<Arrived, Problem> {
         let most = if *taken == rule::Body::Nothing { 0 } else { MOST_BYTES };
-        let mut room: Option<OwnedSemaphorePermit> = None;
+        let mut room: Room = None;
         let grow = |bytes: usize| {
             let needed = bytes.saturating_sub(SMALL).div_ceil(UNIT);
             let more = needed.saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
@@ -76,12 +80,12 @@ impl Bodies {
         };
         let read = upload::read_growing(body, most, grow).await;
         let bytes = read.map_err(|unread| problem(unread, taken))?;
-        Ok(Arrived { bytes, _room: room })
+        Ok(Arrived { bytes, room })
     }
 
     /// Large ones are made messages of one at a time: a message is many times what its text is.
-    pub(super) async fn turn(&self, arrived: &Arrived) -> Option<SemaphorePermit<'_>> {
-        if arrived.bytes.len() > SMALL { self.turn.acquire().await.ok() } else { None }
+    pub(super) async fn turn(&self, body: &Bytes) -> Option<SemaphorePermit<'_>> {
+        if body.len() > SMALL { self.turn.acquire().await.ok() } else { None }
     }
 }
 

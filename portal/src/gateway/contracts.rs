@@ -130,7 +130,9 @@ impl Known {
 
     /// What a file says of itself.
     pub(crate) fn comments(&self, file: &FileDescriptor) -> Comments {
-        let source = self.offers.values().find_map(|offer| descriptors::source(&offer.set, file.name()));
+        // What Rundoo's own files say is said by nobody else.
+        let (own, others): (Vec<_>, Vec<_>) = self.offers.values().partition(|offer| offer.is_own());
+        let source = own.into_iter().chain(others).find_map(|offer| descriptors::source(&offer.set, file.name()));
         Comments::of(source.unwrap_or_default())
     }
 
@@ -144,12 +146,17 @@ impl Known {
         self.offers.values()
     }
 
-    /// All places, in the order of their methods' names.
+    /// All places, Rundoo's own first, in the order of their methods' names.
     pub(crate) fn places(&self) -> Vec<&Place> {
         let mut places: Vec<_> = self.places.all().collect();
         places.sort_by_cached_key(|place| {
             let Route { method, binding, .. } = place.first();
-            (method.parent_service().full_name().to_owned(), method.path().to_vec(), binding.template.to_string())
+            (
+                !place.is_own,
+                method.parent_service().full_name().to_owned(),
+                method.path().to_vec(),
+                binding.template.to_string(),
+            )
         });
         places
     }

@@ -13,6 +13,8 @@ pub(super) struct Named {
     pub(super) field: FieldDescriptor,
     /// Which is to say that it has no value.
     pub(super) is_null: bool,
+    /// What it names in turn, if it is a message.
+    pub(super) inside: Vec<Named>,
 }
 
 /// The fields that an object names which is to be read as such a message; an error where one is named twice.
@@ -80,12 +82,13 @@ impl<'de> Visitor<'de> for Shape {
                 (Shape::Entries(value), None) => Shape::clone(value),
                 _ => Shape::Other,
             };
-            let is_null = object.next_value_seed(shape)?.is_none();
+            let inside = object.next_value_seed(shape)?;
             let name = field.as_ref().map_or_else(|| Name::Text(text.clone()), |field| Name::Field(field.number()));
             if !names.insert(name) {
                 return Err(A::Error::custom(format_args!("{text:?} is there twice")));
             }
-            fields.extend(field.map(|field| Named { field, is_null }));
+            let is_null = inside.is_none();
+            fields.extend(field.map(|field| Named { field, is_null, inside: inside.unwrap_or_default() }));
         }
         Ok(Some(fields))
     }

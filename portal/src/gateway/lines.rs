@@ -76,12 +76,13 @@ fn write(route: &Route, answer: Result<Bytes, Status>) -> Result<Vec<u8>, Proble
     written.map(|()| json)
 }
 
-/// Behind an error nothing comes.
+/// Behind an error nothing comes, and nothing is waited for.
 fn ended_by_errors<T>(answers: impl Stream<Item = Result<T, Problem>>) -> impl Stream<Item = Result<T, Problem>> {
-    answers.scan(false, |over, answer| {
-        let goes_on = !std::mem::replace(over, answer.is_err());
-        std::future::ready(goes_on.then_some(answer))
-    })
+    let marked = answers.flat_map(|answer| {
+        let end = answer.is_err().then_some(None);
+        stream::iter([Some(answer)].into_iter().chain(end))
+    });
+    marked.scan((), |(), answer| std::future::ready(answer))
 }
 
 fn line(written: Result<Vec<u8>, Problem>) -> Vec<u8> {
@@ -99,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_is_the_last_line() {
         let wrong = || Err(Problem::invalid("no", Vec::new()));
-        let answers = stream::iter([Ok(b"1".to_vec()), wrong(), Ok(b"2".to_vec()), wrong()]);
+        let answers = stream::iter([Ok(b"1".to_vec()), wrong(), Ok(b"2".to_vec())]).chain(stream::pending());
         let lines: Vec<String> =
             ended_by_errors(answers).map(|answer| String::from_utf8(line(answer)).unwrap()).collect().await;
         assert_eq!(lines.len(), 2);

@@ -22,7 +22,7 @@ pub(crate) struct Places(HashMap<Verb, Vec<Place>>);
 pub(crate) struct Place {
     /// Never empty; who is asked when nobody is named comes first.
     routes: Vec<Arc<Route>>,
-    is_own: bool,
+    pub(super) is_own: bool,
 }
 
 impl Place {
@@ -42,6 +42,14 @@ impl Place {
     /// The names of those who answer.
     pub(crate) fn owners(&self) -> impl ExactSizeIterator<Item = &str> {
         self.routes.iter().map(|route| route.owner.service.as_str())
+    }
+
+    /// Whether it is the same method at the same path, of a service that is not here yet.
+    fn takes(&self, route: &Route) -> bool {
+        let there = self.first();
+        there.method.full_name() == route.method.full_name()
+            && there.binding.template.collides_with(&route.binding.template)
+            && self.owners().all(|owner| owner != route.owner.service)
     }
 
     /// Another service offers the same.
@@ -84,7 +92,7 @@ impl Places {
             there.collides_with(&template) || (place.is_own && !is_own && there.covers(&template))
         });
         match taken {
-            Some(place) if place.first().method.full_name() == name => place.join(route),
+            Some(place) if place.takes(&route) => place.join(route),
             Some(place) => at_its_path(&format!("{} is there", place.first().method.full_name())),
             None => {
                 places.push(Place { routes: vec![Arc::new(route)], is_own });

@@ -57,7 +57,7 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, 
         return Err(Problem::invalid(format!("{what} not fit the contract of this method."), violations));
     }
     infer_mask(route, named, &mut message)?;
-    from_headers(route, &parts.headers, &mut message)?;
+    from_headers(route, &parts.headers, &mut message, &said)?;
     let trial = message.get_field_by_name("validate_only").and_then(|trial| trial.as_bool());
     Ok(Asked { request: message.encode_to_vec(), is_trial: trial == Some(true) })
 }
@@ -131,8 +131,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// that is changed (AIP-134).
 fn infer_mask(route: &Route, named: Vec<Named>, message: &mut DynamicMessage) -> Result<(), Problem> {
     let Some(mask) = &route.headers.mask else { return Ok(()) };
+    // For the service a mask that names nothing would mean all fields.
+    let nothing = || Err(Problem::invalid("A PATCH names what it changes, in its body or in update_mask.", Vec::new()));
     if message.has_field(mask) {
-        return Ok(());
+        let paths = fields::at(message, std::slice::from_ref(mask));
+        let paths = paths.as_ref().and_then(Value::as_message).and_then(|mask| mask.get_field_by_name("paths"));
+        let is_empty = paths.is_none_or(|paths| paths.as_list().is_none_or(<[Value]>::is_empty));
+        return if is_empty { nothing() } else { Ok(()) };
     }
     // What names the thing, the version or the request is no part of what is changed.
     let others = ["etag", "request_id", "validate_only", "update_mask", "allow_missing"];
@@ -141,8 +146,7 @@ fn infer_mask(route: &Route, named: Vec<Named>, message: &mut DynamicMessage) ->
     });
     let paths: BTreeSet<String> = own.map(|field| field.name().to_owned()).collect();
     if paths.is_empty() {
-        // For the service it would mean all fields.
-        return Err(Problem::invalid("A PATCH names what it changes, in its body or in update_mask.", Vec::new()));
+        return nothing();
     }
     let Kind::Message(kind) = mask.kind() else { return Ok(()) };
     let mut value = DynamicMessage::new(kind);
@@ -157,23 +161,37 @@ struct Said(HashSet<Vec<u32>>);
 
 impl Said {
     fn by_body(route: &Route, named: &[Named]) -> Said {
+        let mut said = Said(HashSet::new());
         let outside = match &route.binding.body {
             Body::Field(field) if matches!(field.kind(), Kind::Message(_)) && !field.is_list() && !field.is_map() => {
-                Some(field.number())
+                vec![field.number()]
             }
-            _ => None,
+            _ => Vec::new(),
         };
-        let numbers = named.iter().filter(|named| !named.is_null).map(|named| named.field.number());
-        Said(numbers.map(|number| outside.into_iter().chain([number]).collect()).collect())
+        said.take(&outside, named);
+        said
+    }
+
+    fn take(&mut self, outside: &[u32], named: &[Named]) {
+        for Named { field, inside, .. } in named.iter().filter(|named| !named.is_null) {
+            let way = [outside, &[field.number()]].concat();
+            self.take(&way, inside);
+            if inside.is_empty() {
+                self.0.insert(way);
+            }
+        }
     }
 
     fn has(&self, way: &[FieldDescriptor]) -> bool {
         self.0.contains(&numbers(way))
     }
 
-    /// Whether it is said for the first time.
+    /// Whether it is said for the first time, also as a part of what was said, or with a part that was.
     fn add(&mut self, way: &[FieldDescriptor]) -> bool {
-        self.0.insert(numbers(way))
+        let way = numbers(way);
+        let is_new = !self.0.iter().any(|said| said.starts_with(&way) || way.starts_with(said));
+        self.0.insert(way);
+        is_new
     }
 }
 
@@ -213,11 +231,11 @@ fn from_path(message: &mut DynamicMessage, said: &Said, (field, text): (&str, &s
     }
 }
 
-fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage) -> Result<(), Problem> {
+fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage, said: &Said) -> Result<(), Problem> {
     if let Some(key) = header_text(headers, &IDEMPOTENCY_KEY)? {
         // The draft of the header writes it as a quoted text; many clients do not.
         let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
-        put(message, route.headers.request_id.as_ref(), (&IDEMPOTENCY_KEY, key))?;
+        put((message, said), route.headers.request_id.as_ref(), (&IDEMPOTENCY_KEY, key))?;
     }
     if let Some(versions) = header_text(headers, &header::IF_MATCH)? {
         if versions.contains(',') {
@@ -229,7 +247,7 @@ fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage
                 let words = "A weak tag is never the version that is meant.";
                 return Err(Problem::new(StatusCode::PRECONDITION_FAILED, Code::Aborted, "PRECONDITION_FAILED", words));
             }
-            put(message, route.headers.expected.as_ref(), (&header::IF_MATCH, version))?;
+            put((message, said), route.headers.expected.as_ref(), (&header::IF_MATCH, version))?;
         }
     }
     Ok(())
@@ -245,7 +263,7 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&
 
 /// Puts a header into its field, which may say the same already, but nothing else.
 fn put(
-    message: &mut DynamicMessage,
+    (message, said): (&mut DynamicMessage, &Said),
     field: Option<&FieldDescriptor>,
     (header, text): (&HeaderName, &str),
 ) -> Result<(), Problem> {
@@ -253,7 +271,7 @@ fn put(
         return Err(Problem::invalid(format!("This method has no use for the header {header}."), Vec::new()));
     };
     let value = Value::String(text.to_owned());
-    if message.has_field(field) && *message.get_field(field) != value {
+    if said.has(std::slice::from_ref(field)) && *message.get_field(field) != value {
         let wrong = Violation::new(field.name(), format!("the header {header} says something else"));
         return Err(Problem::invalid("The request contradicts itself.", vec![wrong]));
     }
