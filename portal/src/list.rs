@@ -74,6 +74,7 @@ impl Wanted {
             Wanted::Json => rows.json(answer),
             Wanted::Csv => rows.csv(answer),
         };
+        let next = next.map(|next| if self == Wanted::Csv { as_file(&next) } else { next });
         // As programs read it (RFC 8288).
         let link = next.map(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")));
         if let Some(Ok(link)) = link {
@@ -81,6 +82,13 @@ impl Wanted {
         }
         Some(response)
     }
+}
+
+/// The address of the same list as a file.
+fn as_file(address: &str) -> String {
+    let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
+    let path = if path == "/" { "/products" } else { path };
+    format!("{path}.csv{}", query.map(|query| format!("?{query}")).unwrap_or_default())
 }
 
 /// A list of the portal's own.
@@ -315,7 +323,9 @@ mod tests {
         assert_eq!(json, r#"{"products":[{"id":"7","name":"=Hammer, \"claw\"","sku":"H-1"}]}"#);
         assert_eq!(link, "</trash?page=x>; rel=\"next\"");
 
-        let (csv, _) = written(Wanted::Csv).await;
+        let (csv, link) = written(Wanted::Csv).await;
+        assert_eq!(link, "</trash.csv?page=x>; rel=\"next\"");
+        assert_eq!((as_file("/"), as_file("/?page=x")), ("/products.csv".into(), "/products.csv?page=x".into()));
         let lines: Vec<&str> = csv.lines().collect();
         assert!(lines[0].starts_with("\u{feff}id,name,category,sku,version,etag,"), "{}", lines[0]);
         assert!(lines[1].starts_with("7,\"'=Hammer, \"\"claw\"\"\",,H-1,0,"), "{}", lines[1]);

@@ -127,10 +127,7 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         // Behind this layer, since a file may be larger than any form.
         .route(
             "/imports",
-            get(imports::show)
-                .post(imports::upload::receive)
-                .fallback(async || Failure::MethodNotAllowed)
-                .layer(from_fn(door::begin)),
+            get(imports::show).post(imports::upload::receive).fallback(async || Failure::MethodNotAllowed),
         )
         .layer(from_fn_with_state(door.clone(), door::admit))
         .layer(from_fn(upload::refuse_encoded))

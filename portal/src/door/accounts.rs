@@ -111,7 +111,7 @@ impl Accounts {
             return Ok(None);
         }
         if now >= session.seen + SEEN_EVERY {
-            self.store.see(&digest, now).await.map_err(away)?;
+            noted(self.store.see(&digest, now).await);
         }
         let visitor = Visitor::logged_in(session.account.name, session.account.role, digest);
         self.keep(digest, &visitor);
@@ -127,7 +127,7 @@ impl Accounts {
             token if now >= token.expires => Denial::ExpiredToken,
             _ => {
                 if now >= token.used + SEEN_EVERY {
-                    self.store.use_token(id, now).await.map_err(away)?;
+                    noted(self.store.use_token(id, now).await);
                 }
                 let visitor = Visitor::program(who, token.account.role, (id, token.scopes));
                 self.keep(digest, &visitor);
@@ -150,18 +150,18 @@ impl Accounts {
         Ok((name, self.begin(account, client, agent).await?))
     }
 
-    /// Gives another password to who knows the present one; ends all sessions, and begins another.
+    /// Gives another password to who knows the present one, and ends all sessions; answers the account, which may
+    /// [begin](Self::begin) another.
     pub(crate) async fn change_password(
         &self,
         name: &Name,
         (present, next): (String, String),
         client: &Client,
-        agent: &str,
-    ) -> Result<Secret, Refusal> {
+    ) -> Result<Account, Refusal> {
         password::judge(&next, name).map_err(Refusal::Silly)?;
         let account = self.prove(Some(name.clone()), present, client).await?;
         self.set_password(name, next).await?;
-        self.begin(account, client, agent).await
+        Ok(account)
     }
 
     /// The account whose password this is. Everything that goes wrong takes as long, and says the same.
@@ -185,7 +185,8 @@ impl Accounts {
         }
     }
 
-    async fn begin(&self, account: Account, client: &Client, agent: &str) -> Result<Secret, Refusal> {
+    /// Begins a session.
+    pub(crate) async fn begin(&self, account: Account, client: &Client, agent: &str) -> Result<Secret, Refusal> {
         let (secret, now) = (Secret::new(), now());
         let agent = agent.chars().filter(|letter| !letter.is_control()).take(AGENT).collect();
         let (digest, address) = (secret.digest(), client.address.to_string());
@@ -239,6 +240,13 @@ impl Accounts {
 /// The clock of the file.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
+}
+
+/// That somebody was seen is not worth sending them away, while the file cannot be written.
+fn noted(seen: Result<(), StoreError>) {
+    if let Err(error) = seen {
+        warn!("could not note in the accounts that somebody was seen: {error}");
+    }
 }
 
 fn away(error: StoreError) -> Denial {

@@ -62,18 +62,25 @@ impl<K: Clone + Eq + Hash> Tallies<K> {
         (tally.last + self.slope.pause(tally.failures)).saturating_duration_since(now)
     }
 
-    fn count(&mut self, key: &K, now: Instant) {
+    /// Counts one more; answers how it was before.
+    fn count(&mut self, key: &K, now: Instant) -> Tally {
         if !self.table.contains_key(key) && self.table.len() >= MOST {
             self.make_room(now);
         }
         let tally = self.table.entry(key.clone()).or_insert(Tally { failures: 0, last: now });
-        let before = if now - tally.last < MEMORY { tally.failures } else { 0 };
-        *tally = Tally { failures: before.saturating_add(1), last: now };
+        let before = *tally;
+        let failures = if now - tally.last < MEMORY { tally.failures } else { 0 };
+        *tally = Tally { failures: failures.saturating_add(1), last: now };
+        before
     }
 
-    fn take_back(&mut self, key: &K) {
+    /// Counts one less, which began then. The pause is that of the last one that counts.
+    fn take_back(&mut self, key: &K, (before, began): (Tally, Instant)) {
         if let Some(tally) = self.table.get_mut(key) {
             tally.failures = tally.failures.saturating_sub(1);
+            if tally.last == began {
+                tally.last = before.last;
+            }
         }
     }
 
@@ -105,9 +112,12 @@ impl Attempts {
         if !wait.is_zero() {
             return Err(wait);
         }
-        networks.count(&network, now);
-        name.iter().for_each(|name| accounts.count(name, now));
-        Ok(Attempt { attempts: self, name, network, is_over: false })
+        let network = (network, networks.count(&network, now));
+        let name = name.map(|name| {
+            let before = accounts.count(&name, now);
+            (name, before)
+        });
+        Ok(Attempt { attempts: self, name, network, began: now, is_over: false })
     }
 }
 
@@ -116,8 +126,10 @@ impl Attempts {
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     attempts: &'a Attempts,
-    name: Option<Name>,
-    network: Network,
+    /// Each with how it was before.
+    name: Option<(Name, Tally)>,
+    network: (Network, Tally),
+    began: Instant,
     is_over: bool,
 }
 
@@ -131,10 +143,11 @@ impl Attempt<'_> {
     pub(crate) fn succeeded(mut self) {
         self.is_over = true;
         let (accounts, networks) = &mut *self.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = &self.name {
+        if let Some((name, _)) = &self.name {
             accounts.table.remove(name);
         }
-        networks.take_back(&self.network);
+        let (network, before) = &self.network;
+        networks.take_back(network, (*before, self.began));
     }
 }
 
@@ -142,8 +155,11 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             let (accounts, networks) = &mut *self.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
-            networks.take_back(&self.network);
-            self.name.iter().for_each(|name| accounts.take_back(name));
+            let (network, before) = &self.network;
+            networks.take_back(network, (*before, self.began));
+            if let Some((name, before)) = &self.name {
+                accounts.take_back(name, (*before, self.began));
+            }
         }
     }
 }
@@ -198,6 +214,12 @@ mod tests {
         for _ in 0..100 {
             drop(attempts.begin(Some(name("ann")), network(1), now).unwrap());
         }
+        for n in 0..5 {
+            attempts.begin(Some(name("bob")), network(n), now).unwrap().failed();
+        }
+        let later = now + Duration::from_secs(2);
+        drop(attempts.begin(Some(name("bob")), network(9), later).unwrap());
+        assert!(attempts.begin(Some(name("bob")), network(9), later).is_ok(), "nor does it begin a pause anew");
     }
 
     #[test]

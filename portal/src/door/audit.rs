@@ -103,7 +103,7 @@ struct Change {
     method: Method,
 }
 
-/// A change on its way. Whatever ends it, it is told: by its answer, and where there is none, that nobody waited for it.
+/// A change on its way. Whatever ends it, it is told: by its answer, and where there is none, that it broke off.
 pub(super) struct Pending {
     /// None once it is told.
     change: Option<Change>,
@@ -139,13 +139,18 @@ impl Pending {
     pub(super) fn settle(mut self, answer: Response) -> Response {
         let Some(change) = self.change.take() else { return answer };
         let status = answer.status();
-        if status.is_server_error() {
+        if status.is_success() || status.is_redirection() {
+            return self.tell_done(change, answer);
+        }
+        // 499 is a call that broke off. Of a file that is refused in its middle the rows before may be in.
+        let is_open = status.is_server_error() || status.as_u16() == 499 || change.path == IMPORTS;
+        if is_open {
             self.begun(change).into_iter().for_each(|done| done.say(", and it is not known what came of it"));
-            return answer;
         }
-        if !status.is_success() && !status.is_redirection() {
-            return answer;
-        }
+        answer
+    }
+
+    fn tell_done(self, change: Change, answer: Response) -> Response {
         let called = answer.extensions().get::<Called>();
         let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let Some(done) = self.done(change, called, location) else { return answer };
@@ -181,12 +186,15 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let Some(done) = self.change.take().and_then(|change| self.begun(change)) else { return };
-        within(self.call.take(), || done.say(NOT_WAITED));
+        within(self.call.take(), || done.say(BROKE_OFF));
     }
 }
 
-/// How a change is told of which nobody knows the end.
-const NOT_WAITED: &str = ", and did not wait for its end";
+/// How a change is told that had no end: its client left, or does not count any more.
+const BROKE_OFF: &str = ", which broke off before its end";
+
+/// Where files are sent to.
+const IMPORTS: &str = "/imports";
 
 /// Records belong to the request, also where its time is over.
 fn within(call: Option<Call>, say: impl FnOnce()) {
@@ -283,7 +291,7 @@ impl Drop for Going {
         let how = match self.ending.get() {
             Some(gateway::lines::OK) => String::new(),
             Some(code) => format!(", which ended with {code}"),
-            None => NOT_WAITED.into(),
+            None => BROKE_OFF.into(),
         };
         within(self.call.take(), || self.done.say(&how));
     }

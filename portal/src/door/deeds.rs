@@ -38,17 +38,14 @@ pub(super) async fn note(store: &Store, what: &str) -> Result<(), StoreError> {
 pub(crate) async fn tell(door: Door, stop: CancellationToken) {
     let Some(accounts) = door.accounts() else { return };
     let mut last = 0;
-    let telling = async {
-        loop {
-            if let Err(error) = tell_noted(&accounts.store, &mut last).await {
-                warn!("could not read what commands did to the accounts: {error}");
-            }
-            sleep(EVERY).await;
+    while !stop.is_cancelled() {
+        if let Err(error) = tell_noted(&accounts.store, &mut last).await {
+            warn!("could not read what commands did to the accounts: {error}");
         }
-    };
-    tokio::select! {
-        () = telling => {}
-        () = stop.cancelled() => {}
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! a pause: who guesses does not get to the next guess sooner by being refused.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         mpsc::{self, Receiver, Sender},
@@ -17,7 +18,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::sleep,
 };
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::password::{self, Memory};
 
@@ -31,6 +32,9 @@ const PAUSING: usize = 256;
 
 /// How far they are behind other work: a tenth of a core's time while that takes all.
 const NICE: i32 = 10;
+
+/// For how long the memory of one is kept for the next.
+const KEPT: Duration = Duration::from_millis(100);
 
 /// More wait than may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -90,17 +94,24 @@ impl Hasher {
     ) -> Result<R, Busy> {
         let seat = Arc::clone(&self.seats).acquire_owned().await.map_err(|_| Busy)?;
         let (done, result) = oneshot::channel();
-        let places = Arc::clone(&self.places);
         let work: Work = Box::new(move |memory| {
             let _gone = done.send(work(memory));
-            let present = AT_ONCE + WAITING - places.available_permits();
-            if present <= at_once() {
-                *memory = Memory::new();
-            }
             drop((seat, place));
         });
-        self.threads.get_or_init(threads).send(work).map_err(|_| Busy)?;
+        self.threads()?.send(work).map_err(|_| Busy)?;
         result.await.map_err(|_| Busy)
+    }
+
+    /// Those who work. They start with the first password, and end with the hasher.
+    fn threads(&self) -> Result<&Sender<Work>, Busy> {
+        if let Some(threads) = self.threads.get() {
+            return Ok(threads);
+        }
+        let started = start().map_err(|error| {
+            error!("could not start a thread for passwords: {error}");
+            Busy
+        })?;
+        Ok(self.threads.get_or_init(|| started))
     }
 }
 
@@ -109,31 +120,37 @@ fn at_once() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, AT_ONCE)
 }
 
-/// Starts the threads that work; they end with the hasher.
-fn threads() -> Sender<Work> {
+/// Starts the threads that work, until nobody can send them anything.
+fn start() -> io::Result<Sender<Work>> {
     let (sender, receiver) = mpsc::channel();
     let receiver = Arc::new(Mutex::new(receiver));
     for _ in 0..at_once() {
         let receiver = receiver.clone();
-        let started = thread::Builder::new().name("password".into()).spawn(move || work(&receiver));
-        if let Err(error) = started {
-            debug!("could not start a thread for passwords: {error}");
-        }
+        thread::Builder::new().name("password".into()).spawn(move || work(&receiver))?;
     }
-    sender
+    Ok(sender)
 }
 
 /// Does what there is to do, for as long as there is a hasher. All other threads of the machine go first: whoever guesses
 /// passwords keeps a core busy, and pages are not to wait for that. It is the same thread for all passwords, because the
-/// scheduler gives a new one some milliseconds before others, however nice it is. What one was computed in is kept while
-/// the next one waits, because to get it from the system and to give it back costs everybody time.
+/// scheduler gives a new one some milliseconds before others, however nice it is. What one was computed in is kept for
+/// the next one that follows, because to get it from the system and to give it back costs everybody time.
 fn work(receiver: &Mutex<Receiver<Work>>) {
     if let Err(error) = rustix::process::nice(NICE) {
         debug!("could not give way to others: {error}");
     }
     let mut memory = Memory::new();
     loop {
-        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        // Who finds the other one waiting is not needed at once.
+        let receiver = receiver.try_lock().unwrap_or_else(|_| {
+            memory = Memory::new();
+            receiver.lock().unwrap_or_else(PoisonError::into_inner)
+        });
+        let next = receiver.recv_timeout(KEPT).or_else(|_| {
+            memory = Memory::new();
+            receiver.recv()
+        });
+        drop(receiver);
         let Ok(next) = next else { return };
         next(&mut memory);
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 use mesh::Call;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
 use super::{Denial, Door, Name, Visitor, credential::Credential};
@@ -20,8 +20,9 @@ use super::{Denial, Door, Name, Visitor, credential::Credential};
 /// How often it is asked whether a visitor still counts.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Looks that may fail in a row. Who is not known to count is not let go on for longer.
-const MOST_FAILED: u32 = 3;
+/// How long a look may take, and for how long looks may fail: who is not known to count is not let go on for longer.
+const LOOK: Duration = Duration::from_secs(2);
+const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// An answer that breaks off once who asked for it is not the same visitor any more: logged out, revoked, expired,
 /// or of another role.
@@ -44,12 +45,13 @@ pub(super) fn goes_on(answer: &Response) -> bool {
 
 /// Resolves when a credential is not this visitor's any more.
 pub(super) async fn lost(door: &Door, credential: Credential, visitor: &Visitor) -> Denial {
-    let mut failed = 0;
+    let mut unknown: Option<Instant> = None;
     loop {
         sleep(EVERY).await;
-        match door.whose(credential).await {
-            Ok(Some(now)) if now == *visitor => failed = 0,
-            Err(Denial::Away) if failed < MOST_FAILED => failed += 1,
+        let since = *unknown.get_or_insert_with(Instant::now);
+        match timeout(LOOK, door.whose(credential)).await.unwrap_or(Err(Denial::Away)) {
+            Ok(Some(now)) if now == *visitor => unknown = None,
+            Err(Denial::Away) if since.elapsed() < UNKNOWN => {}
             Err(Denial::Away) => return Denial::Away,
             _ => return Denial::Ended,
         }

@@ -45,9 +45,9 @@ pub(super) fn routes() -> Router<Site> {
         .route("/users/{name}/password", post(users::set_password))
         .route("/users/{name}/sessions", post(users::end_sessions))
         .route("/users/{name}/remove", post(users::remove))
+        .route("/logout", get(async || Redirect::to("/")).post(login::leave))
         .layer(from_fn(to_its_end))
         .route("/login", get(login::show).post(login::enter))
-        .route("/logout", get(async || Redirect::to("/")).post(login::leave))
         .route("/audit", get(audit::show))
         .route("/audit.csv", get(audit::show))
 }

@@ -85,11 +85,16 @@ async fn a_change_that_takes_a_while_is_told_when_it_is_over() -> anyhow::Result
     Ok(())
 }
 
-/// Begins to send a body; answers the connection before its end.
+/// Begins to send a body, once somebody reads it; answers the connection before its end.
 async fn send_part(house: &House, head: &str, part: &str) -> anyhow::Result<TcpStream> {
     let portal = house.system.portal();
     let mut stream = TcpStream::connect(portal).await?;
-    stream.write_all(format!("POST {head}\r\nhost: {portal}\r\n\r\n{part}").as_bytes()).await?;
+    stream.write_all(format!("POST {head}\r\nhost: {portal}\r\nexpect: 100-continue\r\n\r\n").as_bytes()).await?;
+    let goes_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut answer = vec![0; goes_on.len()];
+    timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await??;
+    anyhow::ensure!(answer == goes_on.as_bytes(), "{}", String::from_utf8_lossy(&answer));
+    stream.write_all(part.as_bytes()).await?;
     Ok(stream)
 }
 
@@ -109,7 +114,6 @@ async fn who_is_shut_out_is_not_heard_to_the_end() -> anyhow::Result<()> {
     let mut body = send_part(&house, &format!("{json}\r\ncookie: {}", ann.cookie), "{\"name\":").await?;
     let (head, part) = upload(&bea.cookie);
     let mut other = send_part(&house, &head, &part).await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
 
     people::command(&house.system, &["user", "sessions", "ann", "--revoke"], None)?;
 
@@ -149,6 +153,7 @@ async fn a_change_whose_client_did_not_wait_is_told_too() -> anyhow::Result<()> 
     let leaves_too = send_part(&house, &page, form).await?;
     // Nothing has begun: half of what was announced.
     let nothing = send_part(&house, &json, &body[..20]).await?;
+    // Nothing outside tells that a call waits for an answer.
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     drop((leaves, leaves_too, nothing));
@@ -158,12 +163,36 @@ async fn a_change_whose_client_did_not_wait_is_told_too() -> anyhow::Result<()> 
     house.system.process(Role::Products(0))?.signal(Signal::CONT)?;
 
     let told = [
-        "called ProductService/CreateProduct, and did not wait for its end",
-        "added product, and did not wait for its end",
+        "called ProductService/CreateProduct, which broke off before its end",
+        "added product, which broke off before its end",
         "called ProductService/CreateProduct, and it is not known what came of it",
     ];
     house.shows(&root, "/audit?actor=ed", &told).await;
     let audit = root.get("/audit?actor=ed").await?.text;
-    assert_eq!(audit.matches("did not wait").count(), 2, "{audit}");
+    assert_eq!(audit.matches("broke off").count(), 2, "{audit}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_refused_in_its_middle_is_told_too() -> anyhow::Result<()> {
+    let house = House::start(&[("ed", "editor")]).await?;
+    let (ed, root) = (house.log_in("ed").await?, house.log_in("root").await?);
+    let send_file = async |parts: &str| {
+        let headers = [("cookie", ed.cookie.as_str()), ("content-type", "multipart/form-data; boundary=x")];
+        send(house.system.portal(), Method::POST, "/imports", &headers, format!("{parts}--x--\r\n")).await
+    };
+    let choice = "--x\r\ncontent-disposition: form-data; name=\"first\"\r\n\r\nimport\r\n";
+    let file = "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n\
+                name,category,sku\r\nSaw,Tools,S-1\r\n\"Axe,Tools,A-1\r\n";
+
+    let none = send_file(choice).await?;
+    assert_eq!(none.status, 422, "{}", none.text);
+    let faulty = send_file(&format!("{choice}{file}")).await?;
+    assert_eq!(faulty.status, 422, "{}", faulty.text);
+
+    let told = "sent a file to import, and it is not known what came of it";
+    house.shows(&root, "/audit?actor=ed", &[told]).await;
+    let audit = root.get("/audit?actor=ed").await?.text;
+    assert_eq!(audit.matches("sent a file to import").count(), 1, "{audit}");
     Ok(())
 }

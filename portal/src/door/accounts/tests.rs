@@ -89,9 +89,10 @@ async fn another_password_ends_all_sessions() {
     let old = fixture.log_in("ann", PASSWORD).await.unwrap();
 
     let next = || "battery horse correct".to_owned();
-    let wrong = fixture.accounts.change_password(&name("ann"), ("wrong".into(), next()), &client(), "").await;
+    let wrong = fixture.accounts.change_password(&name("ann"), ("wrong".into(), next()), &client()).await;
     assert!(matches!(wrong, Err(Refusal::Wrong)));
-    let new = fixture.accounts.change_password(&name("ann"), (PASSWORD.into(), next()), &client(), "").await.unwrap();
+    let new = fixture.accounts.change_password(&name("ann"), (PASSWORD.into(), next()), &client()).await.unwrap();
+    let new = fixture.accounts.begin(new, &client(), "").await.unwrap();
 
     assert!(fixture.accounts.in_session(old, now()).await.unwrap().is_none());
     assert!(fixture.accounts.in_session(new.digest(), now()).await.unwrap().is_some());

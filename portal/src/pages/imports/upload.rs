@@ -21,6 +21,7 @@ use tracing::warn;
 
 use crate::{
     backends::{Backends, endless},
+    door::audit::Begun,
     error::{Backend, Failure, sentence},
     form::Problem,
     job::Job,
@@ -76,13 +77,14 @@ pub(crate) async fn receive(
     visit: Visit,
     request: Request,
 ) -> Result<Response, Failure> {
+    let begun = request.extensions().get::<Begun>().cloned().unwrap_or_default();
     let mut parcel = Parcel::open(request, "file")?;
     let mut form = Form::blank();
     // Sending it may take longer than a page waits.
     endless()
         .scope(async {
             let mut file = None;
-            let taken = take_in(&backends, (&mut parcel, &mut file), &mut form, &stop).await;
+            let taken = take_in(&backends, (&mut parcel, &mut file), &mut form, (&begun, &stop)).await;
             if !matches!(taken, Err(Unfinished::Stopping)) {
                 parcel.let_pass(file).await;
             }
@@ -99,7 +101,7 @@ async fn take_in(
     backends: &Backends,
     (parcel, kept): (&mut Parcel, &mut Option<File>),
     form: &mut Form,
-    stop: &CancellationToken,
+    (begun, stop): (&Begun, &CancellationToken),
 ) -> Result<(Job, Option<Noticed>), Unfinished> {
     let mut file = loop {
         match parcel.next().await.map_err(Unfinished::Arrival)? {
@@ -108,6 +110,7 @@ async fn take_in(
             None => return Err(Unfinished::NoFile),
         }
     };
+    begun.page();
     let (sender, messages) = mpsc::channel(WAITING);
     let call = backends.import(messages);
     pin!(call);

@@ -162,12 +162,16 @@ pub(super) async fn change_password(
     let (accounts, (name, _)) = (accounts(&door)?, visitor.session()?);
     let Form(Passwords { present, password, again }) = form?;
     let changed = match password == again {
-        true => accounts.change_password(name, (present, password), &client, agent(&headers)).await,
+        true => accounts.change_password(name, (present, password), &client).await,
         false => Err(Refusal::Silly("The two new passwords differ.")),
     };
     match changed {
-        Ok(secret) => {
+        Ok(account) => {
             audit::say(name, &client, "changed the password");
+            let begun = accounts.begin(account, &client, agent(&headers)).await;
+            let Ok(secret) = begun.inspect_err(|error| tracing::error!("a session could not begin: {error}")) else {
+                return Ok(pages::see_other("/login"));
+            };
             let mut response = pages::see_other("/account?notice=password");
             let (header, value) = Cookie::session(client.is_secure).set(&secret.session(), None);
             response.headers_mut().append(header, value);

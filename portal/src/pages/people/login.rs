@@ -72,12 +72,12 @@ pub(super) async fn enter(
     let Some(accounts) = door.accounts() else { return Ok(pages::see_other(own_page(&next))) };
     let refusal = match accounts.log_in((&name, password), &client, agent(&headers)).await {
         Ok((name, secret)) => {
+            audit::say(&name, &client, "logged in");
             // Whoever was logged in here is no more: a session never changes hands.
             if let Some(Ok((_, before))) = visit.visitor.as_ref().map(Visitor::session) {
                 accounts.store.end(before).await?;
                 accounts.forget();
             }
-            audit::say(&name, &client, "logged in");
             let mut response = pages::see_other(own_page(&next));
             let (header, value) = Cookie::session(client.is_secure).set(&secret.session(), None);
             response.headers_mut().append(header, value);
