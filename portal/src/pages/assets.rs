@@ -21,8 +21,12 @@ pub(crate) struct Asset {
 }
 
 /// The one stylesheet: later parts refine earlier ones.
-pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    let parts = concat!(
+pub(crate) static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("/style.css", "text/css; charset=utf-8", without_comments(parts()).leak()));
+
+/// As they are written.
+const fn parts() -> &'static str {
+    concat!(
         include_str!("../../assets/style/base.css"),
         include_str!("../../assets/style/controls.css"),
         include_str!("../../assets/style/content.css"),
@@ -31,9 +35,8 @@ pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
         include_str!("../../assets/style/services.css"),
         include_str!("../../assets/style/imports.css"),
         include_str!("../../assets/style/narrow.css"),
-    );
-    Asset::new("/style.css", "text/css; charset=utf-8", without_comments(parts).leak())
-});
+    )
+}
 
 /// A stylesheet as a browser needs it: comments and the space between lines are for us. Nothing in ours stands
 /// between quotes that looks like either.
@@ -126,6 +129,18 @@ mod tests {
         assert_eq!(answer("identity"), None);
         assert!(!STYLE.content.contains("/*") && STYLE.content.contains("prefers-color-scheme"));
         assert!(STYLE.compressed.len() < 8 * 1024, "{} bytes of style are too many", STYLE.compressed.len());
+    }
+
+    #[test]
+    fn a_class_means_one_thing() {
+        // What refines it for a narrow screen is indented.
+        let rules = parts().lines().filter(|line| line.starts_with('.')).filter_map(|line| line.split_once(" {"));
+        let is_bare = |class: &&str| class[1..].bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let mut classes: Vec<&str> = rules.map(|(class, _)| class).filter(is_bare).collect();
+        let count = classes.len();
+        classes.sort_unstable();
+        let twice: Vec<&str> = classes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        assert!(count > 40 && twice.is_empty(), "{count} classes, of which these stand twice: {twice:?}");
     }
 
     #[test]
