@@ -200,6 +200,8 @@ async fn with_tls_it_makes_certificates_and_only_who_has_one_may_call() -> anyho
         ["RUNDOO_TLS_CERT", "RUNDOO_TLS_KEY", "RUNDOO_TLS_CA"].into_iter().filter_map(setting).collect();
     assert_eq!(settings.len(), 3, "{said}");
     assert!(said.contains("grpcurl -cacert $RUNDOO_TLS_CA"), "{said}");
+    let docs = http::get(launcher.portal, "/docs/rundoo.products.v1.ProductService").await?;
+    assert!(docs.text.contains("grpcurl -cacert") && !docs.text.contains("-plaintext"), "{}", docs.text);
     let products = said.lines().filter(|line| line.ends_with("(gRPC)"));
     let products = products.filter_map(|line| line.trim().strip_prefix("productsvc")).next().unwrap_or_default();
     let products = products.split_whitespace().next().unwrap_or_default().to_owned();

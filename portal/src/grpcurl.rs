@@ -14,6 +14,11 @@ const PLAIN: &str = " -plaintext";
 /// How it is given a certificate: by the settings of all our tools.
 const ENCRYPTED: &str = " -cacert \"$RUNDOO_TLS_CA\" -cert \"$RUNDOO_TLS_CERT\" -key \"$RUNDOO_TLS_KEY\"";
 
+/// How grpcurl reaches whoever is reached as by this channel.
+pub(crate) fn access(channel: &Channel) -> &'static str {
+    if channel.is_secure() { ENCRYPTED } else { PLAIN }
+}
+
 /// A method of some service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Method(&'static str);
@@ -34,8 +39,7 @@ pub(crate) struct Command {
 impl Command {
     /// The same for whoever is reached as by this channel: encrypted where that is.
     pub(crate) fn by(self, channel: &Channel) -> Command {
-        let line = if channel.is_secure() { self.line.replacen(PLAIN, ENCRYPTED, 1) } else { self.line };
-        Command { line }
+        Command { line: self.line.replacen(PLAIN, access(channel), 1) }
     }
 
     /// The command that sends `request` to who answers at `address`.

@@ -224,6 +224,8 @@ async fn a_token_does_what_it_is_for_and_each_refusal_has_its_own_words() -> any
     let program = house.program(&format!("rundoo_{token}"));
     assert!(!ed.get("/account").await?.text.contains(token), "and never again");
 
+    let docs = ed.get("/docs/rundoo.products.v1.ProductService").await?;
+    assert!(docs.text.contains("Authorization: Bearer $RUNDOO_TOKEN"), "{}", docs.text);
     assert!(program.get("/").await?.status.is_success());
     assert!(program.get("/export.csv").await?.status.is_success());
     for path in ["/logs", "/products/new", "/metrics"] {

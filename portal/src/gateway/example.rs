@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     gateway::{route::Route, rule::Body},
-    grpcurl::quoted,
+    grpcurl::{access, quoted},
 };
 
 /// Fields that a first call does without.
@@ -15,8 +15,20 @@ const LEFT_OUT: [&str; 8] =
 /// How deep messages are filled.
 const DEPTH: usize = 2;
 
-/// How curl calls a method, at the address of this gateway.
-pub(crate) fn curl(route: &Route, site: &str) -> String {
+/// Where the gateway is for who reads the docs.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// Such as `https://127.0.0.1:5050`.
+    pub(crate) address: String,
+    /// Whether a token is asked for.
+    pub(crate) is_guarded: bool,
+}
+
+/// How a token gets into a call: it is nobody else's to read.
+const TOKEN: &str = " -H \"Authorization: Bearer $RUNDOO_TOKEN\"";
+
+/// How curl calls a method there.
+pub(crate) fn curl(route: &Route, site: &Site) -> String {
     let fields: Vec<String> = route.binding.template.fields().map(str::to_owned).collect();
     let input = route.method.input();
     let mut path = route.binding.template.to_string();
@@ -30,6 +42,9 @@ pub(crate) fn curl(route: &Route, site: &str) -> String {
         Body::Field(field) => Some(value(field, DEPTH)),
     };
     let mut line = String::from("curl");
+    if site.is_guarded {
+        line.push_str(TOKEN);
+    }
     if route.method.is_server_streaming() {
         line.push_str(" -N");
     }
@@ -47,7 +62,7 @@ pub(crate) fn curl(route: &Route, site: &str) -> String {
             path.push_str(&format!("?{query}"));
         }
     }
-    format!("{line} {}", quoted(&format!("{site}{path}")))
+    format!("{line} {}", quoted(&format!("{}{path}", site.address)))
 }
 
 /// How grpcurl calls it, at the address of whoever answers.
@@ -56,7 +71,7 @@ pub(crate) fn grpcurl(route: &Route) -> String {
     let request = message(&route.method.input(), &[], DEPTH);
     let data = if request == json!({}) { String::new() } else { format!(" -d {}", quoted(&request.to_string())) };
     let address = address.unwrap_or_else(|| "ADDRESS:PORT".into());
-    format!("grpcurl -plaintext{data} {address} {}", &route.path.as_str()[1..])
+    format!("grpcurl{}{data} {address} {}", access(&route.owner.channel), &route.path.as_str()[1..])
 }
 
 /// The fields of a request that stand in an address.

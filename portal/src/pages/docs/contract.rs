@@ -7,6 +7,7 @@ use std::{
 
 use askama::Template;
 use axum::{
+    Extension,
     extract::{Path, State},
     response::Response,
 };
@@ -14,6 +15,7 @@ use http::{HeaderMap, StatusCode, header};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::{
+    door::{Client, Door},
     error::Failure,
     frame::{Frame, Nav},
     gateway::{
@@ -76,9 +78,9 @@ struct Contract {
 }
 
 pub(crate) async fn show(
-    State(gateway): State<Gateway>,
-    visit: Visit,
-    headers: HeaderMap,
+    (State(gateway), State(door)): (State<Gateway>, State<Door>),
+    Extension(client): Extension<Client>,
+    (visit, headers): (Visit, HeaderMap),
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
     let known = gateway.contracts.known();
@@ -90,7 +92,8 @@ pub(crate) async fn show(
     let (comments, named, told) = (BTreeMap::new(), VecDeque::new(), Vec::new());
     let mut reader = Reader { known: known.clone(), comments, named, told };
     let said = reader.said(&service.parent_file(), service.path());
-    let site = format!("http://{host}");
+    let scheme = if client.is_secure { "https" } else { "http" };
+    let site = example::Site { address: format!("{scheme}://{host}"), is_guarded: door.is_guarded() };
     let mut methods: Vec<Method> = Vec::new();
     for route in routes {
         let way = (route.binding.verb.to_string(), route.binding.template.to_string());
@@ -123,7 +126,7 @@ impl Reader {
         comments::paragraphs(comments.at(path))
     }
 
-    fn method(&mut self, route: &Route, way: (String, String), site: &str) -> Method {
+    fn method(&mut self, route: &Route, way: (String, String), site: &example::Site) -> Method {
         let method = &route.method;
         Method {
             name: method.name().to_owned(),
