@@ -7,7 +7,7 @@
 //! its own events.
 //!
 //! Read `batch` for what travels together, `verdict` for what an answer means,
-//! `cursor` for where it stands, `refused` for what nobody wanted, `complaints` for
+//! `cursor` for where it stands, `refused` for what nobody wanted, `troubles` for
 //! what is said of it, `worker` for how it goes on.
 
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ mod batch;
 mod verdict;
 mod cursor;
 mod refused;
-mod complaints;
+mod troubles;
 mod worker;
 #[cfg(test)]
 mod tests;

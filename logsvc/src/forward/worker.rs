@@ -19,9 +19,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::batch::{self, Batch};
-use super::complaints::Complaints;
 use super::cursor::Cursor;
 use super::refused::Refused;
+use super::troubles::Troubles;
 use super::verdict::Verdict;
 use super::{Feed, Progress, Settings};
 use crate::cause;
@@ -58,7 +58,7 @@ pub(super) struct Worker {
     failures: u32,
     /// When to try again.
     resume: Option<Instant>,
-    complaints: Complaints,
+    troubles: Troubles,
 }
 
 impl Worker {
@@ -89,7 +89,7 @@ impl Worker {
             batch: None,
             failures: 0,
             resume: None,
-            complaints: Complaints::default(),
+            troubles: Troubles::default(),
         };
         worker.find_place();
         Ok((runtime, worker))
@@ -115,7 +115,7 @@ impl Worker {
 
     /// Says what is wrong.
     pub(super) fn complain(&mut self) {
-        self.complaints.say(&self.progress.endpoint);
+        self.troubles.say(&self.progress.endpoint);
     }
 
     /// Keeps how far it came.
@@ -251,11 +251,11 @@ impl Worker {
         }
         self.progress.lock().last_error.clear();
         self.failures = 0;
-        self.complaints.trouble_is_over();
+        self.troubles.trouble_is_over();
     }
 
     fn count_refused(&mut self, count: u64, why: String) {
-        self.complaints.refused(count, why);
+        self.troubles.refused(count, why);
         self.progress.lock().refused += count;
     }
 
@@ -266,14 +266,14 @@ impl Worker {
         let wait = doubled.mul_f64(0.5 + fastrand::f64() / 2.0).max(asked.unwrap_or_default().min(LONGEST_ASKED));
         self.resume = Some(Instant::now() + wait);
         self.progress.lock().last_error.clone_from(&words);
-        self.complaints.trouble(words);
+        self.troubles.trouble(words);
     }
 
     fn save_cursor(&mut self) {
         if let Err(error) = self.cursor.save_when_due() {
             let words = format!("how far they are handed on could not be kept: {error}");
             self.progress.lock().last_error.clone_from(&words);
-            self.complaints.trouble(words);
+            self.troubles.trouble(words);
         }
     }
 

@@ -128,8 +128,8 @@ impl Pending {
         client: &Client,
         begun: &Begun,
     ) -> Option<Pending> {
-        let actor = visitor.name()?.clone();
         let change = Some(Change::of(method, path)?);
+        let actor = visitor.name()?.clone();
         let (address, token, call) = (client.address, visitor.token(), Call::current());
         Some(Pending { change, actor, address, token, begun: begun.clone(), call })
     }

@@ -96,7 +96,9 @@ fn problem(unread: Unread, taken: &rule::Body) -> Problem {
             let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "BODIES_BUSY", words);
             busy.with_retry(RETRY_SECONDS.into())
         }
-        Unread::Failed(Failure::TooLarge) if *taken == rule::Body::Nothing => no_body(),
+        Unread::Failed(Failure::TooLarge) if *taken == rule::Body::Nothing => {
+            Problem::invalid("This method takes no body: use the query.", Vec::new())
+        }
         Unread::Failed(Failure::TooLarge) => {
             let words = format!("A body may have {} MiB.", MOST_BYTES >> 20);
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument, "BODY_TOO_LARGE", words)
@@ -107,10 +109,6 @@ fn problem(unread: Unread, taken: &rule::Body) -> Problem {
         }
         Unread::Failed(failure) => Problem::of_failure(&failure),
     }
-}
-
-fn no_body() -> Problem {
-    Problem::invalid("This method takes no body: use the query.", Vec::new())
 }
 
 #[cfg(test)]

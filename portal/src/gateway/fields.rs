@@ -1,6 +1,6 @@
 //! Fields of a request that a path or a query fills: each is a text, and named by its path.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use serde_json::Value as Json;
 
 /// What is wrong with a field of a request.
@@ -75,10 +75,13 @@ pub(crate) fn at(message: &DynamicMessage, way: &[FieldDescriptor]) -> Option<Va
     if rest.is_empty() { Some(value.into_owned()) } else { at(value.as_message()?, rest) }
 }
 
-/// Sets the field at a path, such as `filter.name`; one that is a list gets another element.
-pub(crate) fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), Violation> {
+/// Sets the field at the end of the way of a path, such as `filter.name`; one that is a list gets another element.
+pub(crate) fn set(
+    message: &mut DynamicMessage,
+    (path, way): (&str, &[FieldDescriptor]),
+    text: &str,
+) -> Result<(), Violation> {
     let unknown = || Violation::new(path, "there is no such field");
-    let way = way(&message.descriptor(), path);
     let (field, outside) = way.split_last().ok_or_else(unknown)?;
     let mut message = message;
     for field in outside {
@@ -149,8 +152,15 @@ fn bytes(text: &str) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use prost_reflect::ReflectMessage as _;
+
     use super::*;
     use crate::contract;
+
+    fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), Violation> {
+        let way = way(&message.descriptor(), path);
+        super::set(message, (path, &way), text)
+    }
 
     fn message(name: &str) -> DynamicMessage {
         DynamicMessage::new(contract::message(name).unwrap())

@@ -23,10 +23,7 @@ pub(crate) fn document(known: &Known, is_guarded: bool) -> Value {
         tags.entry(service.full_name().to_owned()).or_insert(said);
         let count = seen.entry(route.method.full_name().to_owned()).or_default();
         *count += 1;
-        let mut operation = writer.operation(route, *count);
-        if let Some(parameter) = service_parameter(place) {
-            operation["parameters"].as_array_mut().into_iter().for_each(|list| list.push(parameter.clone()));
-        }
+        let operation = writer.operation(place, *count);
         let verb = route.binding.verb.as_str().to_ascii_lowercase();
         paths.entry(route.binding.template.to_string()).or_default().insert(verb, operation);
     }
@@ -65,7 +62,8 @@ struct Writer<'k> {
 }
 
 impl Writer<'_> {
-    fn operation(&mut self, route: &Route, count: usize) -> Value {
+    fn operation(&mut self, place: &Place, count: usize) -> Value {
+        let route = place.first();
         let method = &route.method;
         let service = method.parent_service();
         let said = self.schemas.comments(&service.parent_file()).at(method.path()).to_owned();
@@ -76,7 +74,7 @@ impl Writer<'_> {
             "tags": [service.full_name()],
             "summary": comments::summary(&said),
             "description": format!("{said}\n\nNeeds the role {role}."),
-            "parameters": self.parameters(route),
+            "parameters": self.parameters(place),
             "responses": self.responses(route),
         });
         if let Some(body) = self.body(route) {
@@ -85,7 +83,8 @@ impl Writer<'_> {
         operation
     }
 
-    fn parameters(&mut self, route: &Route) -> Vec<Value> {
+    fn parameters(&mut self, place: &Place) -> Vec<Value> {
+        let route = place.first();
         let input = route.method.input();
         let mut parameters = Vec::new();
         for path in route.binding.template.fields() {
@@ -101,7 +100,7 @@ impl Writer<'_> {
             };
             self.queries(route, &input, String::new(), (&mut parameters, body.as_deref()));
         }
-        parameters.extend(headers(route));
+        parameters.extend(headers(place));
         parameters
     }
 
@@ -197,7 +196,8 @@ impl Writer<'_> {
 }
 
 /// What a method takes of the headers of a request.
-fn headers(route: &Route) -> Vec<Value> {
+fn headers(place: &Place) -> Vec<Value> {
+    let route = place.first();
     let text = json!({"type": "string"});
     let mut headers = Vec::new();
     let mut add = |name: &str, schema: Value, said: &str| {
@@ -219,15 +219,11 @@ fn headers(route: &Route) -> Vec<Value> {
         seconds,
         "Seconds that the client waits. Less than one is taken too, and ends in 504 as soon as it is over.",
     );
+    if place.owners().len() > 1 {
+        let names: Vec<&str> = place.owners().collect();
+        add("Rundoo-Service", json!({"type": "string", "enum": names}), "Which service is asked.");
+    }
     headers
-}
-
-/// Which service is asked, where several could be.
-fn service_parameter(place: &Place) -> Option<Value> {
-    let names: Vec<&str> = place.owners().collect();
-    let schema = json!({"type": "string", "enum": names});
-    let said = "Which service is asked.";
-    (names.len() > 1).then(|| json!({"name": "Rundoo-Service", "in": "header", "schema": schema, "description": said}))
 }
 
 #[cfg(test)]

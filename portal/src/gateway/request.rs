@@ -213,17 +213,17 @@ fn from_query(
     if way.last().is_some_and(|field| !field.is_list()) && !said.add(&way) {
         return Err(Violation::new(name, fields::TWICE));
     }
-    fields::set(message, name, text)
+    fields::set(message, (name, &way), text)
 }
 
 /// The path counts; a body or a query may say the same, but nothing else.
 fn from_path(message: &mut DynamicMessage, said: &Said, (field, text): (&str, &str)) -> Result<(), Violation> {
     let way = fields::way(&message.descriptor(), field);
     if !said.has(&way) {
-        return fields::set(message, field, text);
+        return fields::set(message, (field, &way), text);
     }
     let mut alone = DynamicMessage::new(message.descriptor());
-    fields::set(&mut alone, field, text)?;
+    fields::set(&mut alone, (field, &way), text)?;
     if fields::at(message, &way) == fields::at(&alone, &way) {
         Ok(())
     } else {

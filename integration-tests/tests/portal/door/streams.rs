@@ -138,18 +138,14 @@ async fn a_change_whose_client_did_not_wait_is_told_too() -> anyhow::Result<()> 
     let (ed, root) = (house.log_in("ed").await?, house.log_in("root").await?);
     house.system.process(Role::Products(0))?.freeze().await?;
     let body = "{\"name\":\"Saw\",\"category\":\"Tools\",\"sku\":\"S-1\"}";
-    let json = format!(
-        "/v1/products HTTP/1.1\r\ncontent-type: application/json\r\ncookie: {}\r\ncontent-length: {}",
-        ed.cookie,
-        body.len()
-    );
+    let head = |path: &str, media_type: &str, body: &str| {
+        let (cookie, length) = (&ed.cookie, body.len());
+        format!("{path} HTTP/1.1\r\ncontent-type: {media_type}\r\ncookie: {cookie}\r\ncontent-length: {length}")
+    };
+    let json = head("/v1/products", "application/json", body);
     let leaves = send_part(&house, &json, body).await?;
     let form = "name=Axe&category=Tools&sku=A-1&request_id=0190d3b0-0000-4000-8000-000000000001";
-    let page = format!(
-        "/products HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\ncookie: {}\r\ncontent-length: {}",
-        ed.cookie,
-        form.len()
-    );
+    let page = head("/products", "application/x-www-form-urlencoded", form);
     let leaves_too = send_part(&house, &page, form).await?;
     // Nothing has begun: half of what was announced.
     let nothing = send_part(&house, &json, &body[..20]).await?;

@@ -7,7 +7,7 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// What there is to say, and when something was said last.
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(super) struct Troubles {
     refused: u64,
     why_refused: String,
     refused_said: Option<Instant>,
@@ -15,7 +15,7 @@ pub(super) struct Complaints {
     trouble_said: Option<Instant>,
 }
 
-impl Complaints {
+impl Troubles {
     /// The receiver refused records for good.
     pub(super) fn refused(&mut self, count: u64, why: String) {
         self.refused += count;
