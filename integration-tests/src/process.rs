@@ -20,6 +20,9 @@ const KEPT_LINES: usize = 400;
 /// A stop is bounded at 15 s by the program itself; after this it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(17);
 
+/// A child that outlives the program may hold its pipes open: they are read for this long.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What a program says in its log once it serves.
 const SERVING: &str = "serving gRPC on ";
 
@@ -130,8 +133,7 @@ impl Process {
             tokio::select! {
                 changed = lines.changed() => changed?,
                 status = self.child.wait() => {
-                    // What it said last may still be in the pipe.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    self.last_words().await;
                     anyhow::bail!("{} ended ({}):\n{}", self.label, describe(status?), self.last_lines(12));
                 }
             }
@@ -161,18 +163,28 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits for its end.
+    /// Waits for its end and for its last words.
     pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        Ok(self.child.wait().await?)
+        let status = self.child.wait().await?;
+        self.last_words().await;
+        Ok(status)
     }
 
     /// Waits for its end and for its last words: how it ended, and what it printed.
     pub async fn finish(mut self) -> anyhow::Result<(ExitStatus, String)> {
-        let status = self.child.wait().await?;
-        for reader in self.readers.drain(..) {
-            reader.await?;
-        }
+        let status = self.wait().await?;
         Ok((status, self.output()))
+    }
+
+    /// What a program said last may still be in the pipe when it has ended.
+    async fn last_words(&mut self) {
+        let readers = async {
+            while let Some(reader) = self.readers.last_mut() {
+                let _said = reader.await;
+                self.readers.pop();
+            }
+        };
+        let _open = tokio::time::timeout(LAST_WORDS, readers).await;
     }
 
     /// Sends it a signal.
@@ -208,7 +220,10 @@ impl Process {
         }
         self.signal(Signal::TERM)?;
         match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
-            Ok(status) => Ok(status?),
+            Ok(status) => {
+                self.last_words().await;
+                Ok(status?)
+            }
             Err(_) => {
                 self.child.kill().await?;
                 anyhow::bail!("{} did not stop in {STOP_TIMEOUT:?} and was killed", self.label)

@@ -103,10 +103,10 @@ async fn the_tools_take_their_certificates_from_the_same_settings() -> anyhow::R
         (Role::Products(0), vec!["import", &list], "1"),
     ] {
         let program = arguments.iter().fold(system.program(role), |program, argument| program.argument(*argument));
-        let mut tool = certificates.give(program, harness::certificates::OPERATOR).start()?;
-        let status = tool.wait().await?;
-        eventually("it was read", async || {
-            let said = tool.output();
+        let tool = certificates.give(program, harness::certificates::OPERATOR);
+        // The records of a service that has just started are on their way.
+        eventually("it was told", async || {
+            let (status, said) = tool.start()?.finish().await?;
             anyhow::ensure!(status.success() && said.contains(words), "{arguments:?}: {status}\n{said}");
             Ok(())
         })

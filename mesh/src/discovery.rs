@@ -42,14 +42,7 @@ pub(crate) async fn follow(registry: Channel, service: String, painter: Painter)
         let before = position.mark.clone();
         let broken = watch_once(&registry, &service, &painter, &mut position).await;
         tracing::debug!("watch of {service} ended: {}", broken.message());
-        let trouble = registry.trouble().or_else(|| Some(broken.message().to_owned()));
-        painter.picture.send_if_modified(|picture| {
-            let is_news = picture.heard.is_none() && picture.trouble != trouble;
-            if is_news {
-                picture.trouble = trouble;
-            }
-            is_news
-        });
+        painter.note(&registry.trouble().unwrap_or_else(|| broken.message().to_owned()));
         if position.mark != before {
             backoff.reset();
         }
@@ -99,7 +92,6 @@ fn requests(begin: WatchRequest, mut applied: watch::Receiver<Mark>) -> impl Str
 
 impl Position {
     fn apply(&mut self, message: WatchResponse, picture: &mut Picture) {
-        picture.heard = Some(Instant::now());
         let new_epoch = self.mark.epoch != message.epoch;
         match message.event {
             Some(Event::Reset(_)) => self.arriving = Some(BTreeMap::new()),
@@ -119,9 +111,11 @@ impl Position {
             Some(Event::Bookmark(_)) | None => {}
         }
         if self.arriving.is_some() {
-            // A broken snapshot is asked for again from its beginning.
+            // A broken snapshot is asked for again from its beginning. Before its end nothing is known:
+            // a first one that only began must not look like a service without instances.
             return;
         }
+        picture.heard = Some(Instant::now());
         self.mark = Mark { epoch: message.epoch, revision: message.revision };
         picture.mark = self.mark.clone();
         if !message.warming {
@@ -197,6 +191,16 @@ mod tests {
 
     fn whole(changed: Vec<Instance>) -> Event {
         Event::Delta(Delta { changed, from_revision: 1, more: false })
+    }
+
+    #[test]
+    fn a_first_snapshot_says_nothing_before_its_end() {
+        let (mut position, mut picture) = (Position::default(), Picture::default());
+        position.apply(message("e1", 1, false, Event::Reset(Reset {})), &mut picture);
+        assert!(!picture.is_known_empty(), "its instances are on their way");
+
+        position.apply(message("e1", 1, false, Event::SnapshotEnd(SnapshotEnd {})), &mut picture);
+        assert!(picture.is_known_empty());
     }
 
     fn ids(picture: &Picture) -> Vec<&str> {

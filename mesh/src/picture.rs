@@ -72,6 +72,19 @@ pub(crate) fn canvas() -> (Painter, Viewer) {
     (Painter { picture: sender, applied: marks }, Viewer { picture, applied })
 }
 
+impl Painter {
+    /// Notes why who says where the instances are was not reached, if they never were.
+    pub(crate) fn note(&self, trouble: &str) {
+        self.picture.send_if_modified(|picture| {
+            let is_news = picture.heard.is_none() && picture.trouble.as_deref() != Some(trouble);
+            if is_news {
+                picture.trouble = Some(trouble.to_owned());
+            }
+            is_news
+        });
+    }
+}
+
 impl Picture {
     /// Whether it was said that nobody may be called, so that waiting is in vain.
     pub(crate) fn is_known_empty(&self) -> bool {

@@ -44,8 +44,12 @@ async fn a_panic_becomes_internal_with_the_id_under_which_the_log_has_the_place(
     assert_eq!(metadata(failed.metadata(), "x-request-id")?, "it-panics");
     assert!(!failed.message().contains("told to"), "what went wrong inside stays inside: {failed:?}");
     recorded(&mut specimens, "it-panics").await;
-    let said = specimens.process(0)?.output();
-    assert!(said.contains("ERROR") && said.contains("panicked: told to"), "{said}");
+    eventually("it is on the terminal", async || {
+        let said = specimens.process(0)?.output();
+        anyhow::ensure!(said.contains("ERROR") && said.contains("panicked: told to"), "{said}");
+        Ok(())
+    })
+    .await;
     client.echo(echo(Task::default())).await?;
     Ok(())
 }

@@ -58,6 +58,7 @@ async fn look_up(name: String, painter: Painter) {
             }
             Err(error) => {
                 tracing::debug!("could not look up {name}: {error}");
+                painter.note(&error.to_string());
                 LOOK_UP_AGAIN
             }
         };

@@ -22,8 +22,11 @@ use crate::refusal::Refusal;
 use crate::series::Measured;
 use crate::spans::Exporter;
 
-/// How long a call waits for a connection that may be being opened before it fails in words.
+/// How long a call waits for a connection where one could not be opened before it fails in words.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long it does where nothing has failed yet: the first connections are on their way.
+const FIRST: Duration = Duration::from_secs(1);
 
 /// How often one call is tried at most (gRFC A6 caps at 5 too).
 const ATTEMPTS: u32 = 5;
@@ -211,17 +214,28 @@ impl Channel {
         if self.0.picture.borrow().is_known_empty() {
             return Err(self.nobody(&self.situation()));
         }
-        let mut picture = self.0.picture.clone();
-        let given_up = async {
-            tokio::select! {
-                () = tokio::time::sleep(PATIENCE) => {}
-                // Whoever paints it may be gone, as may be with fixed addresses: then time decides.
-                Ok(_) = picture.wait_for(|picture| picture.is_known_empty()) => {}
-            }
-        };
         tokio::select! {
             picked = self.0.balancer.picked(wish) => Ok(picked),
-            () = given_up => Err(self.nobody(&self.situation())),
+            () = self.is_hopeless() => Err(self.nobody(&self.situation())),
+        }
+    }
+
+    /// Waits for as long as a connection may still come.
+    async fn is_hopeless(&self) {
+        let (mut empty, mut troubled) = (self.0.picture.clone(), self.0.picture.clone());
+        let failed = async {
+            tokio::select! {
+                () = self.0.balancer.troubled() => {}
+                Ok(_) = troubled.wait_for(|picture| picture.trouble.is_some()) => {}
+            }
+        };
+        let too_long = async {
+            let _failed = tokio::join!(tokio::time::sleep(PATIENCE), tokio::time::timeout(FIRST, failed));
+        };
+        tokio::select! {
+            () = too_long => {}
+            // Whoever paints it may be gone, as may be with fixed addresses: then time decides.
+            Ok(_) = empty.wait_for(|picture| picture.is_known_empty()) => {}
         }
     }
 }

@@ -29,7 +29,8 @@ const UNREPEATABLE: Duration = Duration::from_secs(15);
 pub(crate) struct Balancer {
     policy: Policy,
     open: RwLock<Vec<Arc<Connection>>>,
-    opened: Notify,
+    /// A connection was opened, or could not be.
+    news: Notify,
     set: Mutex<Set>,
     /// Whether anybody is ejected: a look at the set is spared otherwise.
     has_ejected: AtomicBool,
@@ -67,7 +68,7 @@ impl Balancer {
         Self {
             policy,
             open: RwLock::default(),
-            opened: Notify::new(),
+            news: Notify::new(),
             set: Mutex::default(),
             has_ejected: AtomicBool::new(false),
             trouble: Mutex::default(),
@@ -94,7 +95,7 @@ impl Balancer {
     pub(crate) fn add(&self, connection: Arc<Connection>) {
         connection.endpoint().set_connected(true);
         self.open.write().unwrap_or_else(PoisonError::into_inner).push(connection);
-        self.opened.notify_waiters();
+        self.news.notify_waiters();
     }
 
     pub(crate) fn remove(&self, gone: &Arc<Connection>) {
@@ -107,10 +108,16 @@ impl Balancer {
     /// Notes why a connection could not be opened.
     pub(crate) fn note(&self, trouble: String) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        self.news.notify_waiters();
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until a connection could not be opened, if none ever could not.
+    pub(crate) async fn troubled(&self) {
+        self.until(|| self.trouble().map(drop)).await;
     }
 
     /// Learns from how a call ended.
@@ -183,14 +190,14 @@ impl Balancer {
 
     async fn until<T>(&self, look: impl Fn() -> Option<T>) -> T {
         loop {
-            let opened = self.opened.notified();
-            tokio::pin!(opened);
+            let news = self.news.notified();
+            tokio::pin!(news);
             // Before looking, so that a connection that opens in between is not missed.
-            opened.as_mut().enable();
+            news.as_mut().enable();
             if let Some(found) = look() {
                 return found;
             }
-            opened.await;
+            news.await;
         }
     }
 

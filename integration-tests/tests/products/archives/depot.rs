@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::Context as _;
+use harness::postgres;
 use harness::system::{Options, Role, System};
-use harness::{eventually, postgres};
 use proto::products::admin_service_client::AdminServiceClient;
 use proto::products::product_service_client::ProductServiceClient;
 use proto::products::{
     Archive, ArchiveVersionsRequest, ArchiveVersionsResponse, BatchCreateProductsRequest, BatchUpdateProductsRequest,
-    ListArchivesRequest, ListProductVersionsRequest, ListProductsRequest, Product, ProductVersion,
+    ListArchivesRequest, ListProductVersionsRequest, Product, ProductVersion,
 };
 use tonic::{Status, Streaming};
 
@@ -48,13 +48,7 @@ impl Depot {
         }
         system.ready().await;
         let channel = system.mesh().channel("productsvc", proto::products::DESCRIPTORS);
-        let (products, admin) = (system.products(), AdminServiceClient::new(channel.clone()));
-        eventually("a channel of our own is connected", async || {
-            let request = ListProductsRequest { page_size: 1, ..Default::default() };
-            ProductServiceClient::new(channel.clone()).list_products(request).await?;
-            Ok(())
-        })
-        .await;
+        let (products, admin) = (system.products(), AdminServiceClient::new(channel));
         Ok(Self { system, products, admin, database_url })
     }
 

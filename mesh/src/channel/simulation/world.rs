@@ -42,13 +42,16 @@ pub(super) struct Act {
     pub(super) at_most: Option<(usize, Duration)>,
     /// Whether it takes connections.
     pub(super) listens: bool,
+    /// How long it takes to take one.
+    pub(super) accepts_after: Duration,
     /// Begins an answer of more than a megabyte, and then goes silent.
     pub(super) stalls: bool,
 }
 
 impl Act {
     pub(super) const fn quick() -> Self {
-        Self { latency: Duration::from_millis(2), code: Code::Ok, at_most: None, listens: true, stalls: false }
+        let (latency, accepts_after) = (Duration::from_millis(2), Duration::ZERO);
+        Self { latency, code: Code::Ok, at_most: None, listens: true, accepts_after, stalls: false }
     }
 }
 
@@ -88,6 +91,10 @@ impl World {
         self.0.lock().unwrap().acts.insert(n, act);
     }
 
+    fn act(&self, n: usize) -> Option<Act> {
+        self.0.lock().unwrap().acts.get(&n).copied()
+    }
+
     /// Ends an instance as `kill -9` does: its connections break, and none are taken.
     pub(super) fn kill(&self, n: usize) {
         let mut parts = self.0.lock().unwrap();
@@ -113,7 +120,9 @@ impl World {
             let world = world.clone();
             Box::pin(async move {
                 let address: SocketAddr = address.parse().map_err(io::Error::other)?;
-                world.open(usize::from(address.port()) - 1000)
+                let n = usize::from(address.port()) - 1000;
+                tokio::time::sleep(world.act(n).map(|act| act.accepts_after).unwrap_or_default()).await;
+                world.open(n)
             })
         })
     }
