@@ -20,7 +20,6 @@ use crate::{
         descriptors, openapi,
         places::{Place, Places},
         route::{Owner, Route},
-        rule,
     },
 };
 
@@ -86,9 +85,13 @@ impl Contracts {
 
     /// Takes in what a service reflects, in place of what it did before.
     pub(crate) fn learn(&self, offer: Offer) {
-        let mut offers = self.known().offers.clone();
+        let before = self.known();
+        let mut offers = before.offers.clone();
         offers.insert(offer.owner.service.clone(), Arc::new(offer));
-        self.0.send_replace(Arc::new(Known::of(offers)));
+        let known = Known::of(offers);
+        // Once: with each contract that is learned all of them are looked at again.
+        known.places.refused().difference(before.places.refused()).for_each(|refused| warn!("{refused}"));
+        self.0.send_replace(Arc::new(known));
     }
 }
 
@@ -100,10 +103,7 @@ impl Known {
         ordered.sort_by_key(|offer| !offer.is_own());
         for offer in ordered {
             for method in offer.methods() {
-                match rule::bindings(&method) {
-                    Ok(bindings) => bindings.into_iter().for_each(|binding| places.add(&method, binding, offer)),
-                    Err(wrong) => warn!("{} cannot be called over HTTP: {wrong}", method.full_name()),
-                }
+                places.add(&method, offer);
             }
         }
         Known { places, offers, document: OnceLock::new() }

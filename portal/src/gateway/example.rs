@@ -4,7 +4,10 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    gateway::{route::Route, rule::Body},
+    gateway::{
+        route::Route,
+        rule::{self, Binding, Body},
+    },
     grpcurl::{access, quoted},
 };
 
@@ -27,18 +30,47 @@ pub(crate) struct Site {
 /// How a token gets into a call: it is nobody else's to read.
 const TOKEN: &str = " -H \"Authorization: Bearer $RUNDOO_TOKEN\"";
 
+/// Which fields of a request a path fills, where a method may have several.
+struct Way {
+    own: Vec<String>,
+    /// What the other paths do, in place of its own.
+    others: Vec<String>,
+    /// Whether another path does without its own fields: with them nothing else is to say what is meant.
+    is_enough: bool,
+}
+
+impl Way {
+    fn of(route: &Route) -> Way {
+        let fields = |binding: &Binding| binding.template.fields().map(str::to_owned).collect::<Vec<_>>();
+        let (own, all) = (fields(&route.binding), rule::bindings(&route.method).unwrap_or_default());
+        let others: Vec<Vec<String>> = all.iter().map(fields).collect();
+        let is_enough = !own.is_empty() && others.iter().any(|other| own.iter().all(|field| !other.contains(field)));
+        let others = others.into_iter().flatten().filter(|field| !own.contains(field)).collect();
+        Way { own, others, is_enough }
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.own.iter().any(|own| own == field)
+    }
+
+    /// What a query has nothing to say of.
+    fn taken(&self) -> Vec<String> {
+        self.own.iter().chain(&self.others).cloned().collect()
+    }
+}
+
 /// How curl calls a method there.
 pub(crate) fn curl(route: &Route, site: &Site) -> String {
-    let fields: Vec<String> = route.binding.template.fields().map(str::to_owned).collect();
+    let way = Way::of(route);
     let input = route.method.input();
     let mut path = route.binding.template.to_string();
-    for field in &fields {
+    for field in &way.own {
         path = path.replace(&format!("{{{field}}}"), &plain(&input, field));
     }
     let verb = &route.binding.verb;
     let body = match &route.binding.body {
         Body::Nothing => None,
-        Body::Whole => Some(message(&input, &fields, DEPTH)),
+        Body::Whole => Some(message(&input, &way.own, DEPTH)),
         Body::Field(field) => Some(value(field, DEPTH)),
     };
     let mut line = String::from("curl");
@@ -57,7 +89,7 @@ pub(crate) fn curl(route: &Route, site: &Site) -> String {
         line.push_str(" -H 'Content-Type: application/json'");
         line.push_str(&format!(" -d {}", quoted(&body.to_string())));
     } else {
-        let query = query(&message(&input, &fields, 0));
+        let query = if way.is_enough { String::new() } else { query(&message(&input, &way.taken(), 0)) };
         if !query.is_empty() {
             path.push_str(&format!("?{query}"));
         }
@@ -68,7 +100,12 @@ pub(crate) fn curl(route: &Route, site: &Site) -> String {
 /// How grpcurl calls it, at the address of whoever answers.
 pub(crate) fn grpcurl(route: &Route) -> String {
     let address = route.owner.channel.address();
-    let request = message(&route.method.input(), &[], DEPTH);
+    let (way, input) = (Way::of(route), route.method.input());
+    let mut request = message(&input, &way.others, DEPTH);
+    if let Some(fields) = request.as_object_mut().filter(|_| way.is_enough) {
+        let own = |name: &str| input.get_field_by_json_name(name).is_some_and(|field| way.has(field.name()));
+        fields.retain(|name, _| own(name));
+    }
     let data = if request == json!({}) { String::new() } else { format!(" -d {}", quoted(&request.to_string())) };
     let address = address.unwrap_or_else(|| "ADDRESS:PORT".into());
     format!("grpcurl{}{data} {address} {}", access(&route.owner.channel), &route.path.as_str()[1..])

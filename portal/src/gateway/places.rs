@@ -1,20 +1,27 @@
 //! Where methods are: a verb and a path, and everybody who answers there.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use http::Method as Verb;
 use prost_reflect::MethodDescriptor;
-use tracing::warn;
 
 use crate::gateway::{
     contracts::{Offer, PORTAL, is_versioned},
     route::Route,
-    rule::Binding,
+    rule::{self, Binding},
 };
 
-/// All of them, by verb; what says more about its paths comes first, Rundoo's own before that of others.
+/// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Places(HashMap<Verb, Vec<Place>>);
+pub(crate) struct Places {
+    /// By verb; what says more about its paths comes first, Rundoo's own before that of others.
+    by_verb: HashMap<Verb, Vec<Place>>,
+    /// What has none, and why.
+    refused: BTreeSet<String>,
+}
 
 /// One method at one path. Each service that offers it has its own route there, by its own contract: what it takes, and
 /// who may ask, is for none of them said by another.
@@ -63,41 +70,57 @@ impl Place {
 impl Places {
     /// Who answers there.
     pub(crate) fn at(&self, verb: &Verb, path: &str) -> Option<&Place> {
-        self.0.get(verb)?.iter().find(|place| place.first().binding.template.matches(path))
+        self.by_verb.get(verb)?.iter().find(|place| place.first().binding.template.matches(path))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Place> {
-        self.0.values().flatten()
+        self.by_verb.values().flatten()
     }
 
-    /// Puts a method at its path, unless another one is there. Rundoo's own are to come before all others.
-    pub(crate) fn add(&mut self, method: &MethodDescriptor, binding: Binding, offer: &Offer) {
-        let name = method.full_name().to_owned();
+    /// What has no place though its contract wants one, and why, in words.
+    pub(crate) fn refused(&self) -> &BTreeSet<String> {
+        &self.refused
+    }
+
+    /// Puts a method where its contract wants it. Rundoo's own are to come before all others.
+    pub(crate) fn add(&mut self, method: &MethodDescriptor, offer: &Offer) {
+        let name = method.full_name();
+        let bindings = match rule::bindings(method) {
+            Ok(bindings) => bindings,
+            Err(wrong) => return drop(self.refused.insert(format!("{name} cannot be called over HTTP: {wrong}"))),
+        };
+        for binding in bindings {
+            let template = binding.template.clone();
+            if let Err(wrong) = self.put(method, binding, offer) {
+                self.refused.insert(format!("{name} cannot be called at {template}: {wrong}"));
+            }
+        }
+    }
+
+    /// Puts a method at a path, unless another one is there.
+    fn put(&mut self, method: &MethodDescriptor, binding: Binding, offer: &Offer) -> Result<(), String> {
         let template = binding.template.clone();
-        let at_its_path = |wrong: &str| warn!("{name} cannot be called at {template}: {wrong}");
         if method.is_client_streaming() {
-            return warn!("{name} cannot be called over HTTP: it takes a stream of messages");
+            return Err("it takes a stream of messages".into());
         }
         if !is_versioned(&template.to_string()) {
-            return at_its_path("it does not begin with a version, such as /v1/");
+            return Err("it does not begin with a version, such as /v1/".into());
         }
         let (verb, is_own) = (binding.verb.clone(), offer.is_own());
-        let route = match Route::new(method.clone(), binding, offer.owner.clone()) {
-            Ok(route) => route,
-            Err(wrong) => return at_its_path(&wrong),
-        };
-        let places = self.0.entry(verb).or_default();
+        let route = Route::new(method.clone(), binding, offer.owner.clone())?;
+        let places = self.by_verb.entry(verb).or_default();
         let taken = places.iter_mut().find(|place| {
             let there = &place.first().binding.template;
             there.collides_with(&template) || (place.is_own && !is_own && there.covers(&template))
         });
         match taken {
             Some(place) if place.takes(&route) => place.join(route),
-            Some(place) => at_its_path(&format!("{} is there", place.first().method.full_name())),
+            Some(place) => return Err(format!("{} is there", place.first().method.full_name())),
             None => {
                 places.push(Place { routes: vec![Arc::new(route)], is_own });
                 places.sort_by_cached_key(|place| (!place.is_own, place.first().binding.template.precedence()));
             }
         }
+        Ok(())
     }
 }

@@ -278,7 +278,7 @@ async fn a_large_answer_that_stalls_ends_at_the_deadline_and_is_counted_so() {
     let (status, took) = call.scope(Play::call(play.channel.clone(), "Read", &world::message(""))).await;
 
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
-    assert!(took <= SECOND, "{took:?}");
+    assert!(took <= SECOND * 2, "{took:?}");
     let calls = &play.stats.outbound()[0];
     let codes: Vec<_> = calls.codes.iter().map(|count| count.code.as_str()).collect();
     assert_eq!((codes, calls.received_bytes), (vec!["DEADLINE_EXCEEDED"], 1_500_000));

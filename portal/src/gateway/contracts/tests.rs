@@ -17,6 +17,7 @@ fn with_foreign(service: &str, change: impl Fn(&[u8]) -> Vec<u8>, work: impl FnO
         descriptors::add(&mut pool, &set)?;
         let services = pool.services().map(|service| service.full_name().to_owned()).collect();
         let owner = Owner { service: service.to_owned(), channel: mesh.discovered(service, &set) };
+        assert!(contracts.known().places.refused().is_empty(), "all of ours have a place");
         contracts.learn(Offer { owner, set: set.into(), pool, services });
         work.take().expect("it runs once")(&contracts.known());
         Ok(std::process::ExitCode::SUCCESS)
@@ -71,5 +72,9 @@ fn nobody_takes_a_path_that_is_one_of_ours() {
             assert_eq!(route(known, &verb, path, None).owner.service, "productsvc", "{verb} {path}");
             assert!(matches!(known.find(&verb, path, Some("aaa")), Found::Others(_)), "{verb} {path}");
         }
+        let refused = known.places.refused();
+        let words = "aaaaaa.products.v1.ProductService.CreateProduct cannot be called at /v1/products: \
+                     rundoo.products.v1.ProductService.CreateProduct is there";
+        assert!(refused.contains(words), "{refused:?}");
     });
 }
