@@ -87,7 +87,10 @@ impl Places {
         let name = method.full_name();
         let bindings = match rule::bindings(method) {
             Ok(bindings) => bindings,
-            Err(wrong) => return drop(self.refused.insert(format!("{name} cannot be called over HTTP: {wrong}"))),
+            Err(wrong) => {
+                self.refused.insert(format!("{name} cannot be called over HTTP: {wrong}"));
+                return;
+            }
         };
         for binding in bindings {
             let template = binding.template.clone();
