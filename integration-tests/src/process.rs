@@ -146,6 +146,12 @@ impl Process {
         lines.iter().find_map(|line| behind(line, mark))
     }
 
+    /// Waits until it has printed nothing for so long.
+    pub fn silence(&self, most: Duration) -> impl Future<Output = ()> + use<> {
+        let mut lines = self.output.count.subscribe();
+        async move { while let Ok(Ok(())) = tokio::time::timeout(most, lines.changed()).await {} }
+    }
+
     /// Everything that it printed lately.
     pub fn output(&self) -> String {
         self.last_lines(KEPT_LINES)

@@ -8,6 +8,7 @@ use harness::load::Traffic;
 use harness::system::{Options, Role, System, free_port, loopback};
 use harness::{Process, Program, binaries, eventually};
 use proto::products::ListProductsRequest;
+use proto::registry::{RegisterRequest, TimeToLive};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -90,13 +91,18 @@ async fn a_list_has_every_page_and_those_that_went_down() -> anyhow::Result<()> 
     system.launch(Role::Registry).await?;
     system.ready().await;
     for n in 0..1100_u32 {
-        let request = proto::registry::RegisterRequest {
+        let request = RegisterRequest {
             service: "tests".into(),
             instance_id: format!("i{n:04}"),
             boot_nonce: 1,
             address: format!("127.2.{}.{}:1", n / 250, 1 + n % 250),
             metadata: [("even".to_owned(), (n % 2 == 0).to_string())].into(),
             zone: "attic".into(),
+            // Longer than to register all of them takes.
+            time_to_live: Some(TimeToLive {
+                want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         system.registry().register(request).await?;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures_util::future::BoxFuture;
 use proto::logs::LogRecord;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::about::About;
+use crate::app::steps::StopStep;
 use crate::channel::Origin;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -32,6 +33,7 @@ use crate::vegas::Limits;
 
 mod life;
 mod signals;
+mod steps;
 
 pub use life::run;
 pub use signals::interrupted;
@@ -51,20 +53,11 @@ pub struct App {
     steps: Vec<StopStep>,
     /// What is being started, for the words of a start that fails or hangs.
     starting: Option<&'static str>,
+    /// Whether that is something which takes as long as there is to do.
+    preparing: watch::Sender<bool>,
     last_step: Instant,
     /// Cancelled when the process cannot go on.
     broken: CancellationToken,
-}
-
-struct StopStep {
-    name: &'static str,
-    stop: BoxFuture<'static, anyhow::Result<()>>,
-}
-
-impl std::fmt::Debug for StopStep {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
 }
 
 impl App {
@@ -86,6 +79,7 @@ impl App {
             policy: None,
             steps: Vec::new(),
             starting: None,
+            preparing: watch::Sender::new(false),
             last_step: Instant::now(),
             broken: CancellationToken::new(),
         }
@@ -146,37 +140,6 @@ impl App {
         let outbox = self.outbox.clone();
         outbox.feed_own_log();
         self.spawn("own log", move |stop| keep_until(outbox, keep, stop));
-    }
-
-    /// Waits for something that starts, under a name: it is timed, and named when it fails or hangs.
-    pub async fn start<T>(
-        &mut self,
-        name: &'static str,
-        work: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<T> {
-        self.starting = Some(name);
-        let done = work.await?;
-        self.starting = None;
-        Ok(done)
-    }
-
-    /// Records what to do when the process stops. Steps run in reverse, each bounded in time.
-    pub fn on_stop(&mut self, name: &'static str, stop: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
-        self.started(name);
-        self.steps.push(StopStep { name, stop: Box::pin(stop) });
-    }
-
-    /// Starts a task that ends on its token; stopping waits for it.
-    pub fn spawn<F>(&mut self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let token = CancellationToken::new();
-        let running = task::detach(name, task(token.clone()));
-        self.on_stop(name, async move {
-            token.cancel();
-            Ok(running.await?)
-        });
     }
 
     /// Ends the process, in order and with exit code 1, once `broken` is cancelled: it cannot keep its promises.
@@ -326,13 +289,6 @@ impl App {
             Ok(())
         });
         Ok(())
-    }
-
-    fn started(&mut self, name: &'static str) {
-        self.starting = None;
-        let elapsed = std::mem::replace(&mut self.last_step, Instant::now()).elapsed();
-        self.about.graph.step(name, elapsed);
-        tracing::debug!(step = name, elapsed_ms = elapsed.as_secs_f64() * 1e3, "started {name} in {elapsed:.1?}");
     }
 }
 

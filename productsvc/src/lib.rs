@@ -56,10 +56,11 @@ pub use store::ProductStore;
 pub async fn wire(app: &mut App, config: Config) -> anyhow::Result<()> {
     // What we need.
     let mesh = app.join(&config.mesh.registry.addresses);
-    let store = async {
+    let store = Box::pin(async {
         ProductStore::open(&config.database.database_url).await.context("could not open the product database")
-    };
-    let products = app.start("product store", store).await?;
+    });
+    // A large catalogue is adopted, or migrated, in its own time.
+    let products = app.prepare("product store", store).await?;
     app.on_stop("product store", close(products.clone()));
     app.spawn("search indexer", {
         let products = products.clone();

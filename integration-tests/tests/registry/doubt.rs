@@ -82,7 +82,9 @@ async fn when_too_many_hang_at_once_they_are_held_and_asked_and_that_ends_by_its
             .filter(|instance| instance.state() == InstanceState::Down)
             .map(Instance::down_reason)
             .collect();
-        anyhow::ensure!(reasons == [DownReason::ProbeFailed; 3], "{reasons:?}");
+        // Whoever is left when two are DOWN is one of two, and no longer protected.
+        let asked = reasons.iter().filter(|reason| **reason == DownReason::ProbeFailed).count();
+        anyhow::ensure!(reasons.len() == 3 && asked >= 2, "{reasons:?}");
         Ok(())
     })
     .await;

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::App;
@@ -14,7 +15,7 @@ use crate::config::Settings;
 use crate::identity::Identity;
 use crate::logging::Logging;
 
-/// What starting may take, all steps together; with what does not wait it is milliseconds.
+/// What starting may take, all steps together but those that are prepared; with what does not wait it is milliseconds.
 const START_BUDGET: Duration = Duration::from_secs(15);
 
 /// What one stop step may take.
@@ -30,7 +31,7 @@ const ENDED_AT_ONCE: u8 = 130;
 ///
 /// The first SIGINT or SIGTERM stops in order, a second one at once; one that comes
 /// during the start calls it off. Exit code 0 is a clean stop, 1 a start that failed
-/// or took longer than 15 s, 130 an end at once.
+/// or took longer than 15 s without what was [prepared](App::prepare), 130 an end at once.
 #[expect(clippy::print_stderr, reason = "a process that cannot start its runtime has no other way to say so")]
 pub fn run<C, W>(service: &'static str, config: C, wire: W) -> ExitCode
 where
@@ -104,29 +105,44 @@ pub(super) enum Start {
     Failed(String),
 }
 
+/// Waits until a start has taken all that it may; what is prepared does not count.
+async fn late(mut preparing: watch::Receiver<bool>) {
+    let mut left = START_BUDGET;
+    loop {
+        drop(preparing.wait_for(|preparing| !preparing).await);
+        let began = Instant::now();
+        match tokio::time::timeout(left, preparing.wait_for(|preparing| *preparing)).await {
+            Ok(_) => left = left.saturating_sub(began.elapsed()),
+            Err(_) => return,
+        }
+    }
+}
+
 impl App {
     /// Wires a service, unless it is called off or takes too long.
     pub(super) async fn begin<C, W>(&mut self, config: C, wire: W, called_off: impl Future<Output = ()>) -> Start
     where
         W: AsyncFnOnce(&mut App, C) -> anyhow::Result<()>,
     {
+        let late = late(self.preparing.subscribe());
         let wired = async {
             self.take_certificates()?;
             self.export_spans()?;
             wire(self, config).await
         };
         let wired = tokio::select! {
-            wired = tokio::time::timeout(START_BUDGET, wired) => wired,
+            wired = wired => Some(wired),
+            () = late => None,
             () = called_off => return Start::CalledOff,
         };
         let step = self.starting.map(|step| format!("the step \"{step}\" "));
         match wired {
-            Ok(Ok(())) => Start::Up,
-            Ok(Err(error)) => Start::Failed(match step {
+            Some(Ok(())) => Start::Up,
+            Some(Err(error)) => Start::Failed(match step {
                 Some(step) => format!("{step}failed: {error:#}"),
                 None => format!("{error:#}"),
             }),
-            Err(_) => {
+            None => {
                 let step = step.unwrap_or_else(|| "it ".to_owned());
                 Start::Failed(format!("{step}did not end within {START_BUDGET:?}"))
             }

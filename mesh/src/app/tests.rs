@@ -92,6 +92,30 @@ async fn a_start_that_hangs_is_undone_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_prepared_takes_as_long_as_it_takes_and_the_rest_does_not() {
+    let (mut app, _) = app();
+    let after = async |seconds| {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Ok(())
+    };
+    let minutes = async |app: &mut App| {
+        app.start("door", after(8)).await?;
+        app.prepare("cellar", after(600)).await
+    };
+
+    let start = app.begin((), async |app: &mut App, ()| minutes(app).await, never()).await;
+    assert!(matches!(start, Start::Up), "{start:?}");
+
+    let hangs = async |app: &mut App, ()| {
+        minutes(app).await?;
+        app.start("attic", after(8)).await
+    };
+    let start = app.begin((), hangs, never()).await;
+    let Start::Failed(why) = start else { panic!("{start:?}") };
+    assert_eq!(why, "the step \"attic\" did not end within 15s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_that_comes_during_the_start_is_heard() {
     let (mut app, stopped) = app();
     let seen = stopped.clone();

@@ -24,7 +24,7 @@ mod welcome;
 use changes::Changes;
 pub(crate) use changes::sentence;
 
-/// A service that does not serve after this has a problem that waiting does not solve.
+/// A service that does not serve, and says nothing for so long, has a problem that waiting does not solve.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The exit code of an import with `--only-if-new` into a catalogue that is not.
@@ -182,6 +182,7 @@ impl Fleet {
     async fn start(&mut self, label: &str, program: Program) -> anyhow::Result<()> {
         let on_line = say::lines(label.to_owned(), self.shown.clone());
         let mut process = program.label(label).on_line(on_line).start()?;
+        let silence = process.silence(START_TIMEOUT);
         let serving = async {
             let address = process.address().await?;
             let check = async || health::check_on(health::connect_by(&self.mesh, address).await?).await;
@@ -190,9 +191,10 @@ impl Fleet {
             }
             anyhow::Ok(address)
         };
-        let address = tokio::time::timeout(START_TIMEOUT, serving)
-            .await
-            .with_context(|| format!("{label} does not serve after {START_TIMEOUT:?}"))?;
+        let address = tokio::select! {
+            address = serving => address,
+            () = silence => anyhow::bail!("{label} does not serve, and has said nothing for {START_TIMEOUT:?}"),
+        };
         let address = address.map_err(|_| anyhow::anyhow!("{label} ended; its last lines above say why"))?;
         self.processes.push(process);
         self.addresses.push((label.to_owned(), address));
