@@ -292,6 +292,7 @@ async fn a_watch_and_the_events_survive_a_restart_without_loss_or_repetition() -
     system.kill(Role::Products(0)).await?;
     until(&watch, "connection lost").await;
     until(&events, "DOWN: connection lost").await;
+    until(&scripted, "CONNECTION_LOST").await;
     system.kill(Role::Registry).await?;
     until(&watch, " is away, trying until it is back").await;
     system.launch(Role::Registry).await?;

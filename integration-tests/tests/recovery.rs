@@ -197,14 +197,14 @@ async fn a_silent_instance_goes_down_when_its_lease_runs_out_and_comes_back() ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_was_stopped_for_longer_than_a_lease_takes_nobody_down() -> anyhow::Result<()> {
     let mut system =
-        System::with(Options { settings: vec![("REGISTRY_LEASE_SECONDS", "1".into())], ..Options::default() }).await?;
+        System::with(Options { settings: vec![("REGISTRY_LEASE_SECONDS", "3".into())], ..Options::default() }).await?;
 
     system.process(Role::Registry)?.freeze().await?;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
     system.process(Role::Registry)?.signal(rustix::process::Signal::CONT)?;
     system.ready().await;
     // Longer than a lease, in which whoever is alive must have been heard.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
 
     let request = DiscoverRequest { include_down: true, ..Default::default() };
     let listed = system.registry().discover(request).await?.into_inner().instances;

@@ -28,6 +28,11 @@ fn registration(id: &str) -> RegisterRequest {
         instance_id: id.into(),
         boot_nonce: 1,
         address: format!("127.1.{}.{}:{port}", octets / 250, 1 + octets % 250),
+        // Nobody beats for it.
+        time_to_live: Some(TimeToLive {
+            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }

@@ -3,8 +3,10 @@
 use anyhow::Context as _;
 use harness::eventually;
 use harness::http::{Page, encode};
-use harness::system::{Role, System};
-use proto::registry::{DeregisterRequest, DrainRequest, Instance, RegisterRequest, SuspectReason, UndrainRequest};
+use harness::system::{Options, Role, System};
+use proto::registry::{
+    DeregisterRequest, DrainRequest, Instance, RegisterRequest, SuspectReason, TimeToLive, UndrainRequest,
+};
 use rustix::process::Signal;
 
 use super::{instance_of, shows};
@@ -19,6 +21,11 @@ fn registration(instance_id: &str, boot_nonce: u64) -> RegisterRequest {
         instance_id: instance_id.into(),
         boot_nonce,
         address: "127.1.1.1:1".into(),
+        // Nobody beats for it.
+        time_to_live: Some(TimeToLive {
+            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }
@@ -51,7 +58,9 @@ async fn a_killed_instance_shows_on_its_page_when_it_was_up_and_why_it_is_down()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_operator_does_and_what_is_in_doubt_is_said_in_words() -> anyhow::Result<()> {
-    let mut system = System::start().await?;
+    // Long enough to look at who is in doubt: each look at it waits for its answer.
+    let settings = vec![("REGISTRY_LEASE_SECONDS", "20".into())];
+    let mut system = System::with(Options { settings, ..Options::default() }).await?;
     let instance = instance_of(&system, "productsvc").await?;
     let (own, service, instance_id) = (page_of(&instance), instance.service.clone(), instance.instance_id.clone());
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use harness::http::{Page, encode};
 use harness::system::{Role, System};
-use proto::registry::RegisterRequest;
+use proto::registry::{RegisterRequest, TimeToLive};
 
 use super::{instance_of, shows};
 
@@ -104,7 +104,10 @@ async fn all_that_happened_is_paged_and_kept_apart_by_service() -> anyhow::Resul
     let mut registry = system.registry();
     for boot_nonce in 1..=40 {
         let (service, instance_id, address) = ("tests".into(), "1".into(), "127.1.1.1:1".into());
-        let request = RegisterRequest { service, instance_id, boot_nonce, address, ..Default::default() };
+        // Nobody beats for it.
+        let time_to_live =
+            Some(TimeToLive { want: Some(prost_types::Duration { seconds: 300, nanos: 0 }), ..Default::default() });
+        let request = RegisterRequest { service, instance_id, boot_nonce, address, time_to_live, ..Default::default() };
         registry.register(request).await?;
     }
 

@@ -41,9 +41,8 @@ async fn connections_are_replaced_under_load_and_no_call_fails() -> anyhow::Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_outlives_the_age_of_its_connection() -> anyhow::Result<()> {
     let specimens = Specimens::with(&[SHORT]).await?;
-    let raw = Raw::connect(specimens.address(0)?).await?;
-
     let mut through_the_mesh = specimens.client().emit(numbers(120)).await?.into_inner();
+    let raw = Raw::connect(specimens.address(0)?).await?;
     let mut call = raw.call(EMIT, &[]).await?;
     call.send(&numbers(120), Last::Yes)?;
     let reading = call.answer().await?;

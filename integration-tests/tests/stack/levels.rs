@@ -29,7 +29,7 @@ async fn levels_are_changed_for_a_while_and_are_what_they_were_afterwards() -> a
     let mut client = specimens.plain(0).await?;
     client.echo(echo(Default::default())).await?;
 
-    let answer = mesh.set_log_level(levels("info,mesh=debug", Some(Duration::from_secs(1)))).await?.into_inner();
+    let answer = mesh.set_log_level(levels("info,mesh=debug", Some(Duration::from_secs(5)))).await?.into_inner();
     assert_eq!((answer.levels.as_str(), answer.previous_levels.as_str()), ("info,mesh=debug", "info"));
     client.echo(echo(Default::default())).await?;
     eventually("the call is spoken of", async || {

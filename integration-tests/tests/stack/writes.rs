@@ -52,7 +52,7 @@ async fn killed_in_the_middle(name: impl Fn(u32) -> String) -> anyhow::Result<(V
     let writes: Vec<_> = (0..20)
         .map(|n| {
             let mut client = specimens.client();
-            let request = WriteRequest { request_id: name(n), task: Some(waiting(Duration::from_secs(2))) };
+            let request = WriteRequest { request_id: name(n), task: Some(waiting(Duration::from_secs(6))) };
             mesh::spawn("writer", async move { client.write(request).await })
         })
         .collect();
