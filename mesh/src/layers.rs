@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+mod arrival;
 mod body;
 mod caller;
 mod deadline;

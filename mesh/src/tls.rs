@@ -2,7 +2,7 @@
 //!
 //! TLS 1.3 only, by rustls and ring. Both sides show a certificate that the authority signed,
 //! whose one URI names its bearer (`name.rs`). Sessions are not resumed: a connection lives for
-//! long, and each is judged by the certificates and the clock of its beginning.
+//! long, and each is judged at its beginning and, by who was dialled, while it lasts.
 
 use std::io;
 use std::path::PathBuf;
@@ -21,11 +21,13 @@ mod failure;
 mod files;
 mod name;
 mod public;
+mod shown;
 mod verifiers;
 
 pub(crate) use failure::{Failure, in_words};
 pub(crate) use name::Name;
 pub use public::{Encrypted, PublicCertificate};
+pub(crate) use shown::Shown;
 
 /// The URI of a certificate for this name: a service, or `operator/NAME`. None when it is no name.
 pub fn uri(name: &str) -> Option<String> {
@@ -45,6 +47,7 @@ pub(crate) struct Loaded {
     name: Name,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    clients: Arc<verifiers::Clients>,
 }
 
 /// Who should answer.
@@ -92,12 +95,11 @@ impl Certificates {
     }
 
     /// Shakes hands with who dialled us, and says who it is.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> Result<(server::TlsStream<TcpStream>, Arc<Name>), Failure> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> Result<(server::TlsStream<TcpStream>, Shown), Failure> {
         let acceptor = TlsAcceptor::from(self.0.current().server.clone());
         let stream = bounded(acceptor.accept(stream)).await?;
-        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let name = shown.and_then(|certificate| Name::of(certificate).ok()).ok_or(Failure::Nameless)?;
-        Ok((stream, Arc::new(name)))
+        let shown = Shown::new(stream.get_ref().1.peer_certificates().unwrap_or_default(), self.clone())?;
+        Ok((stream, shown))
     }
 }
 

@@ -1,16 +1,22 @@
 //! What is read from files, and read again when those change.
 //!
-//! Reading that fails at the start is an error; later it is a log record, and what was read before stays.
+//! Reading that fails at the start is an error; later it is a log record, and what was read before stays. It is tried
+//! again then, though the files stay as they are: what could not be opened may be, and what was not valid yet becomes so.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
+
 use crate::task::Tasks;
 
 /// How often the files are looked at: a look costs microseconds.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What could not be taken up is tried again after so many looks.
+const AGAIN: u32 = 30;
 
 /// A value that is kept as its files are. Cheap to clone; nobody looks any more when the last clone is dropped.
 pub(crate) struct Watched<T>(Arc<Shared<T>>);
@@ -21,15 +27,17 @@ struct Shared<T> {
     files: Vec<PathBuf>,
     read: Box<Reads<T>>,
     current: RwLock<Arc<T>>,
+    /// Rises with each change that is taken up.
+    changes: watch::Sender<u64>,
     tasks: Tasks,
 }
 
 /// Reads the files; whoever was read before is there to be compared with.
 type Reads<T> = dyn Fn(Option<&T>) -> anyhow::Result<T> + Send + Sync;
 
-/// How a file is, so that a change shows.
+/// How a file is, so that a change shows, also one of who may read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp(Option<(SystemTime, u64, u64)>);
+struct Stamp(Option<(SystemTime, u64, u64, (i64, i64))>);
 
 impl<T: Send + Sync + 'static> Watched<T> {
     /// Reads the files now, and whenever they change from now on. Needs a tokio runtime.
@@ -41,7 +49,14 @@ impl<T: Send + Sync + 'static> Watched<T> {
         // Before they are read: what changes meanwhile is read again.
         let stamps = stamps(&files);
         let current = RwLock::new(Arc::new(read(None)?));
-        let shared = Arc::new(Shared { what, files, read: Box::new(read), current, tasks: Tasks::new() });
+        let shared = Arc::new(Shared {
+            what,
+            files,
+            read: Box::new(read),
+            current,
+            changes: watch::Sender::default(),
+            tasks: Tasks::new(),
+        });
         shared.tasks.spawn("watched files", follow(Arc::downgrade(&shared), stamps));
         Ok(Self(shared))
     }
@@ -50,6 +65,12 @@ impl<T: Send + Sync + 'static> Watched<T> {
     pub(crate) fn current(&self) -> Arc<T> {
         self.0.current()
     }
+
+    /// Waits for a change that is taken up from now on.
+    pub(crate) async fn changed(&self) {
+        // It is sent by what we hold.
+        let _change = self.0.changes.subscribe().changed().await;
+    }
 }
 
 impl<T> Shared<T> {
@@ -57,28 +78,42 @@ impl<T> Shared<T> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn read_again(&self) {
+    /// Answers why it could not, which is said unless it was before.
+    fn read_again(&self, before: Option<String>) -> Option<String> {
         let what = self.what;
         match (self.read)(Some(&self.current())) {
             Ok(read) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+                self.changes.send_modify(|changes| *changes += 1);
                 tracing::info!("took up the changed {what}");
+                None
             }
-            Err(error) => tracing::warn!("could not take up the changed {what} and goes on with the old: {error:#}"),
+            Err(error) => {
+                let why = format!("{error:#}");
+                if before.as_ref() != Some(&why) {
+                    tracing::warn!("could not take up the changed {what} and goes on with the old: {why}");
+                }
+                Some(why)
+            }
         }
     }
 }
 
 async fn follow<T>(shared: Weak<Shared<T>>, mut read: Vec<Stamp>) {
     let mut seen = read.clone();
+    // Why it could not be read, and for how many looks.
+    let (mut failed, mut looks) = (None, 0);
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(shared) = shared.upgrade() else { return };
         let now = stamps(&shared.files);
         // Somebody may be in the middle of it: they are read once they stay as they are for a look.
         let settled = seen == now;
-        if settled && read != now {
-            shared.read_again();
+        looks += 1;
+        if settled && (read != now || (failed.is_some() && looks >= AGAIN)) {
+            // What is wrong with other files is said again.
+            let before = failed.take().filter(|_| read == now);
+            (failed, looks) = (shared.read_again(before), 0);
             read.clone_from(&now);
         }
         seen = now;
@@ -88,7 +123,7 @@ async fn follow<T>(shared: Weak<Shared<T>>, mut read: Vec<Stamp>) {
 fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
     let stamp = |file| {
         let metadata = std::fs::metadata(file).ok()?;
-        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+        Some((metadata.modified().ok()?, metadata.len(), metadata.ino(), (metadata.ctime(), metadata.ctime_nsec())))
     };
     files.iter().map(|file| Stamp(stamp(file))).collect()
 }
@@ -107,6 +142,8 @@ impl<T> std::fmt::Debug for Watched<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -128,5 +165,27 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         tokio::time::sleep(LOOK * 4).await;
         assert_eq!(*watched.current(), 22);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_read_is_read_when_it_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("number");
+        std::fs::write(&file, "1").unwrap();
+        let (is_away, at) = (Arc::new(AtomicBool::new(false)), file.clone());
+        let away = is_away.clone();
+        let read = move |_: Option<&u32>| {
+            anyhow::ensure!(!away.load(Ordering::Relaxed), "it is away");
+            Ok(std::fs::read_to_string(&at)?.parse()?)
+        };
+        let watched = Watched::start("number", vec![file.clone()], read).unwrap();
+
+        is_away.store(true, Ordering::Relaxed);
+        std::fs::write(&file, "22").unwrap();
+        tokio::time::sleep(LOOK * 4).await;
+        assert_eq!(*watched.current(), 1);
+        is_away.store(false, Ordering::Relaxed);
+        tokio::time::sleep(LOOK * (AGAIN + 2)).await;
+        assert_eq!(*watched.current(), 22, "though the file is as it was");
     }
 }

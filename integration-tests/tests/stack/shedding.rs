@@ -9,7 +9,8 @@ use harness::{Specimens, eventually, health};
 use mesh::Refusal;
 use tonic::{Code, Status};
 
-use super::{echo, reason};
+use super::raw::Raw;
+use super::{ECHO, echo, reason};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overloaded_process_refuses_at_once_and_answers_about_itself_meanwhile() -> anyhow::Result<()> {
@@ -49,6 +50,24 @@ async fn an_overloaded_process_refuses_at_once_and_answers_about_itself_meanwhil
     eventually("no place is lost", async || {
         let concurrency = specimens.stats(0).await?.concurrency.unwrap_or_default();
         anyhow::ensure!(concurrency.in_flight == 0 && concurrency.limit >= 2, "{concurrency:?}");
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_does_not_arrive_holds_no_place_for_ever() -> anyhow::Result<()> {
+    let specimens = Specimens::start(1).await?;
+    let raw = Raw::connect(specimens.address(0)?).await?;
+    let call = raw.call(ECHO, &[]).await?;
+
+    let answer = call.answer().await?.whole().await?;
+
+    assert_eq!(reason(&answer.status()?), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned()), "{answer:?}");
+    eventually("its place is free", async || {
+        let concurrency = specimens.stats(0).await?.concurrency.unwrap_or_default();
+        anyhow::ensure!(concurrency.in_flight == 0, "{concurrency:?}");
         Ok(())
     })
     .await;

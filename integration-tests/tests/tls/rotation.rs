@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use harness::certificates::{Certificates, OPERATOR, Protection};
 use harness::eventually;
 use harness::load::Traffic;
 use harness::system::Role;
 use proto::products::ListProductsRequest;
 use proto::products::product_service_client::ProductServiceClient;
+use proto::registry::WatchRequest;
+use proto::registry::registry_service_client::RegistryServiceClient;
 use registry::authority::Validity;
 
 use super::{client, protected, warned};
@@ -21,6 +24,10 @@ async fn certificates_and_authorities_are_replaced_under_load_and_no_call_fails(
     let mut system = protected(Protection::Tls).await?;
     let certificates = system.certificates()?.clone();
     let products = system.products();
+    let holder = client(&system, certificates.files(OPERATOR))?;
+    let everything = tokio_stream::once(WatchRequest::default());
+    let mut open = RegistryServiceClient::new(holder.registry()).watch(everything).await?.into_inner();
+    open.message().await?.context("a picture")?;
     let traffic = Traffic::start(2, Duration::from_millis(5), move || {
         let mut products = products.clone();
         async move {
@@ -56,6 +63,9 @@ async fn certificates_and_authorities_are_replaced_under_load_and_no_call_fails(
     // The old one is believed no more.
     std::fs::write(certificates.ca(), new)?;
     taken_up(&mut system, &roles, 3).await?;
+    // What was begun with a certificate of it does not go on for ever.
+    tokio::time::timeout(Duration::from_secs(60), async { while let Ok(Some(_)) = open.message().await {} }).await?;
+    system.ready().await;
     let past = Certificates::complete(&system.folder().join("past"))?;
     assert!(health::connect_by(&client(&system, past.files(OPERATOR))?, system.address(Role::Portal)?).await.is_err());
     system.check_health().await

@@ -2,7 +2,8 @@
 //!
 //! Only unary calls take a place: a stream may live for ever, and costs little
 //! while it waits. Health checks and questions about the process itself always
-//! have a lane of their own, as heartbeats do, being streams.
+//! have a lane of their own, as heartbeats do, being streams. Who has a place has to send
+//! its message within ten seconds.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::arrival::Arriving;
 use super::deadline::EARLIER;
 use super::stage::{Escort, Head, Stage};
 use crate::call::{Call, Permit};
@@ -94,6 +96,8 @@ impl Stage for Limit {
         let (places, path) = (self.0.clone(), path.to_owned());
         let place = Place { places, path, began, deadline, beside, answered: false };
         if beside <= counts.limit.load(Ordering::Relaxed) {
+            let body = std::mem::take(request.body_mut());
+            *request.body_mut() = Body::new(Arriving::since(began, body));
             return Ok(Some(place));
         }
         counts.refused.fetch_add(1, Ordering::Relaxed);

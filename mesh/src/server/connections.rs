@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -27,7 +26,7 @@ use super::places::{Place, Places};
 use super::{Door, preface};
 use crate::complaints::Complaints;
 use crate::layers::Inner;
-use crate::tls::{Certificates, Name};
+use crate::tls::{Certificates, Shown};
 
 /// A PING proves the connection of a silent client; without an answer it is cut.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -43,6 +42,9 @@ const HEADER_BYTES: u32 = 16 * 1024;
 /// messages wait that would fill half of it with the bookkeeping of their frames: it takes them for an attack.
 const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
+/// What is open on a connection whose certificate is believed no more has so long; others dial anew meanwhile.
+const LAST: Duration = Duration::from_secs(10);
+
 /// Accepting fails when the process is out of file descriptors: trying again at once would spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -54,7 +56,7 @@ pub(crate) struct Ends {
     /// When it has waited long enough: what is left is cut.
     pub(crate) cut: CancellationToken,
     /// How old a connection may become, about. Its client opens another then, perhaps elsewhere;
-    /// streams on the old one end by themselves.
+    /// streams on the old one go on until they end.
     pub(crate) age: Duration,
 }
 
@@ -82,7 +84,7 @@ pub(crate) async fn serve(door: Door, service: impl Inner, ends: Ends) {
             let (stream, peer) = accept(listener).await;
             let local_addr = stream.local_addr().ok();
             let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
-            let began = Began { info, name: None, ends: told.clone(), place };
+            let began = Began { info, shown: None, ends: told.clone(), place };
             // A connection ends with its client, or as `ends` says.
             match lock {
                 None => {
@@ -126,8 +128,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 /// A connection as it begins: from where, by whom, and how it will end.
 struct Began {
     info: TcpConnectInfo,
-    /// Who its certificate says that it is.
-    name: Option<Arc<Name>>,
+    /// What it has shown of who it is, where that is asked.
+    shown: Option<Shown>,
     ends: Ends,
     place: Place,
 }
@@ -173,8 +175,8 @@ impl Lock {
     ) -> Option<Begun<tokio_rustls::server::TlsStream<TcpStream>>> {
         let peer = began.info.remote_addr.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
         match self.certificates.accept(stream).await {
-            Ok((stream, name)) => {
-                began.name = Some(name);
+            Ok((stream, shown)) => {
+                began.shown = Some(shown);
                 let begun = Begun::wait(stream).await;
                 begun.inspect_err(|error| tracing::debug!("a connection of {peer} did not begin: {error}")).ok()
             }
@@ -194,7 +196,8 @@ impl Lock {
 
 /// Answers the requests of one connection that begins with HTTP/2's preface, or with what is none.
 async fn answer(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, began: Began, service: impl Inner) {
-    let Began { info, name, ends, place: _until_it_ends } = began;
+    let Began { info, shown, ends, place: _until_it_ends } = began;
+    let name = shown.as_ref().map(|shown| shown.name().clone());
     // One copy of the stack for each connection, not for each request.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -217,16 +220,34 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, be
             .initial_connection_window_size(WINDOW_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = ends.drained() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => ended,
-                () = ends.cut.cancelled() => return,
-            }
-        }
+    let mut doubted = std::pin::pin!(doubted(shown));
+    let is_doubted = tokio::select! {
+        ended = connection.as_mut() => return over(ended),
+        () = ends.drained() => false,
+        () = doubted.as_mut() => true,
     };
+    connection.as_mut().graceful_shutdown();
+    let last = async {
+        if !is_doubted {
+            doubted.await;
+        }
+        tokio::time::sleep(LAST).await;
+    };
+    tokio::select! {
+        ended = connection => over(ended),
+        () = ends.cut.cancelled() => {}
+        () = last => {}
+    }
+}
+
+/// Resolves when a certificate is believed no more; never where none is asked for.
+async fn doubted(shown: Option<Shown>) {
+    let Some(shown) = shown else { return std::future::pending().await };
+    let why = shown.doubted().await;
+    tracing::warn!("ends a connection of {}: {why}", shown.name());
+}
+
+fn over(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         // Clients come and go; what they sent wrongly harms only themselves.
         tracing::debug!("a connection broke: {error}");

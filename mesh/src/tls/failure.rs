@@ -58,7 +58,7 @@ pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     None
 }
 
-fn words(error: &Error) -> String {
+pub(super) fn words(error: &Error) -> String {
     match error {
         Error::NoCertificatesPresented => "it has no certificate".to_owned(),
         Error::InvalidCertificate(why) => certificate(why),

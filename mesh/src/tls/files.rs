@@ -126,9 +126,10 @@ impl Files {
         let resolver = Arc::new(SingleCertAndKey::from(self.own));
 
         let clients = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), provider.clone()).build()?;
+        let clients = Arc::new(Clients(clients));
         let mut server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])?
-            .with_client_cert_verifier(Arc::new(Clients(clients)))
+            .with_client_cert_verifier(clients.clone())
             .with_cert_resolver(resolver.clone());
         server.alpn_protocols = vec![b"h2".to_vec()];
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -141,7 +142,7 @@ impl Files {
             .with_client_cert_resolver(resolver);
         client.alpn_protocols = vec![b"h2".to_vec()];
         client.resumption = client::Resumption::disabled();
-        Ok(Loaded { name: self.name, server: Arc::new(server), client: Arc::new(client) })
+        Ok(Loaded { name: self.name, server: Arc::new(server), client: Arc::new(client), clients })
     }
 }
 
