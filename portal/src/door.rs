@@ -42,7 +42,7 @@ use mesh::{App, Call, call::Actor};
 use tokio::time::Instant;
 use tracing::info;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Network};
 pub(crate) use denial::Denial;
 pub(crate) use name::Name;
 pub(crate) use role::{Area, Role};
@@ -50,7 +50,7 @@ pub(crate) use visitor::Visitor;
 
 pub(crate) use settings::{Login, Settings};
 
-use accounts::{Accounts, now};
+use accounts::Accounts;
 use audit::{Begun, Pending};
 use buckets::{Buckets, Key};
 use credential::Credential;
@@ -58,6 +58,10 @@ use rules::Need;
 use store::Store;
 
 use crate::{config::Config, error::Failure, gateway, list::Wanted, query::link};
+
+/// What a visitor was let in with.
+#[derive(Debug, Clone, Copy)]
+struct Held(Credential);
 
 /// The door. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -165,10 +169,19 @@ impl Door {
         if let Some(known) = accounts.known(credential.digest()) {
             return Ok(Some(known));
         }
-        match credential {
-            Credential::Session(digest) => accounts.in_session(digest, now()).await,
-            Credential::Token(digest) => accounts.by_token(digest, now()).await.map(Some),
-        }
+        accounts.look_up(credential).await
+    }
+
+    /// Whether a credential still is this visitor's, whatever was looked up before.
+    async fn still_is(&self, visitor: &Visitor, credential: Credential) -> Result<(), Denial> {
+        let Some(accounts) = self.accounts() else { return Ok(()) };
+        let found = accounts.look_up(credential).await?;
+        if found.as_ref() == Some(visitor) { Ok(()) } else { Err(Denial::Ended) }
+    }
+
+    /// Takes from what a client may send, for a request that is refused before it gets here.
+    pub(crate) fn take_from(&self, client: &Client) -> Result<(), Denial> {
+        self.limit(Key::Network(client.network()))
     }
 
     fn limit(&self, key: Key) -> Result<(), Denial> {
@@ -231,6 +244,7 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
     let pending = Pending::of((request.method(), request.uri().path()), &visitor, &client, &begun);
     let credential = credential.ok().flatten().filter(|_| door.is_guarded());
     let Some(credential) = credential else { return let_out(next.run(request).await, pending, visitor) };
+    request.extensions_mut().insert(Held(credential));
     // What changes an account may end the very session that asks for it.
     let is_kept = audit::tells_itself(request.uri().path());
     let lost = async {
@@ -267,7 +281,17 @@ fn broken_off(denial: Denial, visitor: Visitor) -> Response {
 }
 
 /// Notes that a page has all that it was sent: the layer inside of what reads it.
-pub(crate) async fn begin(request: Request, next: Next) -> Response {
+///
+/// What changes accounts, sessions and tokens outlasts whoever asks for it, and may have been a while on its way: it
+/// is asked once more, and of the file itself, whether they still may.
+pub(crate) async fn begin(State(door): State<Door>, request: Request, next: Next) -> Response {
+    if audit::tells_itself(request.uri().path())
+        && !request.method().is_safe()
+        && let (Some(visitor), Some(Held(credential))) = (request.extensions().get(), request.extensions().get())
+        && let Err(denial) = door.still_is(visitor, *credential).await
+    {
+        return broken_off(denial, Visitor::clone(visitor));
+    }
     request.extensions().get::<Begun>().into_iter().for_each(Begun::page);
     next.run(request).await
 }

@@ -33,10 +33,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::{debug, error, info, warn};
 
-use crate::edge::{
-    answer::Answer,
-    seats::{Seat, Seats},
-    stall::Stall,
+use crate::{
+    door::Network,
+    edge::{
+        answer::Answer,
+        seats::{Seat, Seats},
+        stall::Stall,
+    },
 };
 
 pub(crate) use peer::Peer;
@@ -151,7 +154,7 @@ impl Edge {
 async fn accept(listener: &TcpListener, seats: &Seats) -> io::Result<(TcpStream, IpAddr, Option<Seat>)> {
     let (stream, peer) = listener.accept().await?;
     let address = peer.ip().to_canonical();
-    let seat = seats.take(address).await;
+    let seat = seats.take(Network::of(address)).await;
     Ok((stream, address, seat))
 }
 

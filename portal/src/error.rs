@@ -260,12 +260,14 @@ impl Failure {
         }
     }
 
-    /// A refusal that comes in floods, and is not told one by one.
-    pub(crate) fn flood(&self) -> Option<&Denial> {
-        match self {
-            Failure::Denied(denial @ (Denial::TooMany { .. } | Denial::Busy | Denial::UnknownToken)) => Some(denial),
-            _ => None,
-        }
+    /// Whether it is a refusal that comes in floods, and is not told one by one.
+    pub(crate) fn is_flood(&self) -> bool {
+        matches!(self, Failure::Denied(Denial::TooMany { .. } | Denial::Busy | Denial::UnknownToken))
+    }
+
+    /// Whether it is a refusal that is made before the door is asked.
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self, Failure::Foreign | Failure::ForeignName | Failure::Encoded)
     }
 
     /// Whether asking again soon may go better.

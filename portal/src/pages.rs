@@ -119,7 +119,7 @@ pub(crate) fn site(site: Site, names: Names, traces: mesh::Pages) -> Router {
         .route("/favicon.ico", get(assets::icon))
         .fallback(async || Failure::NoSuchPage)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
-        .layer(from_fn(door::begin))
+        .layer(from_fn_with_state(door.clone(), door::begin))
         // The first to see an answer stands last.
         .layer(from_fn(upload::read_whole))
         // So does this, which has its own bounds.

@@ -33,6 +33,9 @@ use crate::{
 /// How long a page waits for the services behind it, all calls together.
 const BACKEND_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Letters of a path that are told; a head may have as many as fit into it.
+const PATH: usize = 200;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What mesh calls carry between services and a browser has no say in.
@@ -107,11 +110,19 @@ pub(crate) async fn receive(
     let mut visit = Visit::read(request.headers(), door.usual_visitor());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let wanted = if gateway::is_versioned(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
+    let path: String = path.chars().take(PATH).collect();
 
     call.clone()
         .scope(async {
             let mut response = answer(request, next).await;
-            let failure = response.extensions_mut().remove::<Failure>();
+            let mut failure = response.extensions_mut().remove::<Failure>();
+            // What is refused outside of the door costs as much as what is refused there.
+            if failure.as_ref().is_some_and(Failure::is_outside)
+                && let Err(denial) = door.take_from(&client)
+            {
+                response = Failure::Denied(denial).into_response();
+                failure = response.extensions_mut().remove();
+            }
             visit.visitor = response.extensions_mut().remove::<Visitor>().or(visit.visitor);
             if let Some(failure) = &failure {
                 response = if wanted != Wanted::Page {
@@ -123,22 +134,23 @@ pub(crate) async fn receive(
             let told = response.extensions_mut().remove::<Told>();
             response.headers_mut().insert(REQUEST_ID, id);
             guard(&mut response, &client);
-            let flood = failure.as_ref().and_then(Failure::flood).cloned();
+            let is_flood = failure.as_ref().is_some_and(Failure::is_flood);
+            // Whom nobody knows may come as often as whoever guesses.
+            let is_stranger = failure.is_some() && door.is_guarded() && visit.visitor.is_none();
             let cause = failure.map(|failure| failure.to_string()).or(told.map(|Told(words)| words));
             let has_failed = cause.is_some();
-            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+            let cause = cause.unwrap_or_default();
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
-            if let Some(denial) = &flood {
-                let name = visit.visitor.as_ref().and_then(Visitor::name);
-                door.refused().say(name, &client, &denial.to_string());
+            if is_flood || is_stranger && !response.status().is_server_error() {
+                door.refused().say(visit.visitor.as_ref().and_then(Visitor::name), &client, &cause);
             } else if response.status().is_server_error() {
-                warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+                warn!(http.status = status, "{method} {path} answered {status} in {millis} ms: {cause}");
             } else if has_failed {
                 // Whoever quotes its request id should find it.
-                info!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+                info!(http.status = status, "{method} {path} answered {status} in {millis} ms: {cause}");
             } else {
-                debug!(http.status = status, "{method} {path} answered {status} in {millis} ms{cause}");
+                debug!(http.status = status, "{method} {path} answered {status} in {millis} ms");
             }
             response
         })

@@ -14,8 +14,9 @@ use tracing::{error, warn};
 
 use super::{
     Denial, Name, Role, Visitor,
-    attempts::Attempts,
-    client::Client,
+    attempts::{Attempts, Standing},
+    client::{Client, Network},
+    credential::Credential,
     hasher::{Busy, Hasher},
     password,
     scope::Scopes,
@@ -42,8 +43,8 @@ const AGENT: usize = 120;
 /// Letters of a token's label.
 const LABEL: usize = 64;
 
-/// Tokens of one account, those that expired not long ago among them.
-const MOST_TOKENS: usize = 100;
+/// Tokens of one account that count; as many that do not are remembered.
+const MOST_TOKENS: i64 = 100;
 
 /// For how long somebody is told that a token has expired, and not that it never was.
 const REMEMBERED: i64 = 90 * 86_400;
@@ -104,6 +105,14 @@ impl Accounts {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Whose credential this is, by the file itself.
+    pub(super) async fn look_up(&self, credential: Credential) -> Result<Option<Visitor>, Denial> {
+        match credential {
+            Credential::Session(digest) => self.in_session(digest, now()).await,
+            Credential::Token(digest) => self.by_token(digest, now()).await.map(Some),
+        }
+    }
+
     /// Whose session this is; nobody's when it has ended.
     pub(crate) async fn in_session(&self, digest: Digest, now: i64) -> Result<Option<Visitor>, Denial> {
         let Some(session) = self.store.session(&digest).await.map_err(away)? else { return Ok(None) };
@@ -145,7 +154,9 @@ impl Accounts {
         client: &Client,
         agent: &str,
     ) -> Result<(Name, Secret), Refusal> {
-        let account = self.prove(name.parse().ok(), password, client).await?;
+        let name: Option<Name> = name.parse().ok();
+        let standing = self.standing(name.as_ref(), client).await?;
+        let account = self.prove((name, standing), password, client).await?;
         let name = account.name.clone();
         Ok((name, self.begin(account, client, agent).await?))
     }
@@ -159,14 +170,38 @@ impl Accounts {
         client: &Client,
     ) -> Result<Account, Refusal> {
         password::judge(&next, name).map_err(Refusal::Silly)?;
-        let account = self.prove(Some(name.clone()), present, client).await?;
-        self.set_password(name, next).await?;
-        Ok(account)
+        // Whoever is in has shown the password once: nobody who guesses it elsewhere is in the way.
+        let account = self.prove((Some(name.clone()), Standing::Known), present, client).await?;
+        let password = self.hasher.hash(next).await?;
+        match self.store.set_password(name, &password, Some(&account.password)).await {
+            Err(StoreError::Missing) => return Err(Refusal::Wrong),
+            set => set?,
+        }
+        self.forget();
+        Ok(Account { password, ..account })
+    }
+
+    /// Whether the account is known at this address: it logged in from there not long ago, or is still.
+    async fn standing(&self, name: Option<&Name>, client: &Client) -> Result<Standing, StoreError> {
+        let (network, now) = (client.network(), Instant::now());
+        let Some(name) = name.filter(|name| self.attempts.is_shut(name, now)) else { return Ok(Standing::Stranger) };
+        if self.attempts.knows(name, network) {
+            return Ok(Standing::Known);
+        }
+        let is_here = |session: &Session| session.address.parse().is_ok_and(|address| Network::of(address) == network);
+        let is_known = self.store.sessions(Some(name)).await?.iter().any(is_here);
+        Ok(if is_known { Standing::Known } else { Standing::Stranger })
     }
 
     /// The account whose password this is. Everything that goes wrong takes as long, and says the same.
-    async fn prove(&self, name: Option<Name>, password: String, client: &Client) -> Result<Account, Refusal> {
-        let attempt = self.attempts.begin(name.clone(), client.network(), Instant::now()).map_err(Refusal::Wait)?;
+    async fn prove(
+        &self,
+        (name, standing): (Option<Name>, Standing),
+        password: String,
+        client: &Client,
+    ) -> Result<Account, Refusal> {
+        let who = (name.clone(), standing);
+        let attempt = self.attempts.begin(who, client.network(), Instant::now()).map_err(Refusal::Wait)?;
         let place = self.hasher.enter().await?;
         let account = match &name {
             Some(name) => self.store.account(name).await?,
@@ -192,7 +227,11 @@ impl Accounts {
         let (digest, address) = (secret.digest(), client.address.to_string());
         let session = Session { digest, account, begun: now, seen: now, address, agent };
         self.store.forget(now - LONGEST, now - IDLE, now - REMEMBERED).await?;
-        self.store.begin(&session).await?;
+        match self.store.begin(&session).await {
+            // It has another password since it was looked up, or is gone.
+            Err(StoreError::Missing) => return Err(Refusal::Wrong),
+            begun => begun?,
+        }
         Ok(secret)
     }
 
@@ -207,7 +246,7 @@ impl Accounts {
     pub(crate) async fn set_password(&self, name: &Name, password: String) -> Result<(), Refusal> {
         password::judge(&password, name).map_err(Refusal::Silly)?;
         let kept = self.hasher.hash(password).await?;
-        self.store.set_password(name, &kept).await?;
+        self.store.set_password(name, &kept, None).await?;
         self.forget();
         Ok(())
     }
@@ -227,13 +266,10 @@ impl Accounts {
         if label.is_empty() {
             return Err(Refusal::Silly("Say what the token is for, so that you know it again."));
         }
-        if self.store.tokens(Some(name)).await?.len() >= MOST_TOKENS {
-            return Err(Refusal::Silly("There are 100 tokens already. They are forgotten 90 days after they expire."));
-        }
         let (secret, created) = (Secret::new(), now());
         let expires = created + days * 86_400;
         let token = Token { id: 0, account, label, scopes, created, expires, used: 0, revoked: false };
-        Ok((self.store.add_token(&secret.digest(), &token).await?, secret))
+        Ok((self.store.add_token(&secret.digest(), &token, MOST_TOKENS).await?, secret))
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! An attempt counts when it begins, so that many at once are not many guesses. What is
 //! refused here is not counted, or nobody could ever come in again. An account is shut for
-//! a minute at most: whoever knows a name could shut it out otherwise. It is all in memory
-//! and bounded, and forgotten an hour after the last failure.
+//! a minute at most, and not at all where it logged in before: whoever knows a name could
+//! shut it out otherwise, taking each opening for another guess. It is all in memory and
+//! bounded, and forgotten an hour after the last failure.
 
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -94,20 +95,81 @@ impl<K: Clone + Eq + Hash> Tallies<K> {
     }
 }
 
+/// Whether an account has logged in from where somebody tries to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has: there it does not wait for what others try elsewhere, but for what is tried at this address.
+    Known,
+    Stranger,
+}
+
 /// All failed logins that are remembered.
 #[derive(Debug)]
-pub(crate) struct Attempts(Mutex<(Tallies<Name>, Tallies<Network>)>);
+pub(crate) struct Attempts(Mutex<Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    accounts: Tallies<Name>,
+    networks: Tallies<Network>,
+    /// Who logged in from where, and how many did before.
+    homes: HashMap<(Name, Network), u64>,
+    logins: u64,
+}
+
+impl Remembered {
+    fn at_home(&mut self, name: Name, network: Network) {
+        self.logins += 1;
+        self.homes.insert((name, network), self.logins);
+        if self.homes.len() > MOST
+            && let Some(oldest) = self.homes.iter().min_by_key(|(_, login)| **login).map(|(home, _)| home.clone())
+        {
+            self.homes.remove(&oldest);
+        }
+    }
+}
 
 impl Attempts {
     pub(crate) fn none() -> Attempts {
-        let accounts = Tallies { slope: ACCOUNTS, table: HashMap::new() };
-        Attempts(Mutex::new((accounts, Tallies { slope: ADDRESSES, table: HashMap::new() })))
+        Attempts(Mutex::new(Remembered {
+            accounts: Tallies { slope: ACCOUNTS, table: HashMap::new() },
+            networks: Tallies { slope: ADDRESSES, table: HashMap::new() },
+            homes: HashMap::new(),
+            logins: 0,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As if this many had failed elsewhere, and nobody were at home anywhere.
+    #[cfg(test)]
+    pub(crate) fn lock_out(&self, name: &Name) {
+        let mut remembered = self.lock();
+        remembered.homes.clear();
+        remembered.accounts.table.insert(name.clone(), Tally { failures: 9, last: Instant::now() });
+    }
+
+    /// Whether strangers to an account wait.
+    pub(crate) fn is_shut(&self, name: &Name, now: Instant) -> bool {
+        !self.lock().accounts.wait(name, now).is_zero()
+    }
+
+    /// Whether an account logged in from there since the portal started.
+    pub(crate) fn knows(&self, name: &Name, network: Network) -> bool {
+        self.lock().homes.contains_key(&(name.clone(), network))
     }
 
     /// Counts an attempt, or says how long to wait before there may be one.
-    pub(crate) fn begin(&self, name: Option<Name>, network: Network, now: Instant) -> Result<Attempt<'_>, Duration> {
-        let (accounts, networks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_name = name.as_ref().map_or(Duration::ZERO, |name| accounts.wait(name, now));
+    pub(crate) fn begin(
+        &self,
+        (name, standing): (Option<Name>, Standing),
+        network: Network,
+        now: Instant,
+    ) -> Result<Attempt<'_>, Duration> {
+        let Remembered { accounts, networks, .. } = &mut *self.lock();
+        let waiting = name.as_ref().filter(|_| standing == Standing::Stranger);
+        let of_name = waiting.map_or(Duration::ZERO, |name| accounts.wait(name, now));
         let wait = networks.wait(&network, now).max(of_name);
         if !wait.is_zero() {
             return Err(wait);
@@ -142,19 +204,20 @@ impl Attempt<'_> {
     /// It went well: the account begins anew, the address only has this one back.
     pub(crate) fn succeeded(mut self) {
         self.is_over = true;
-        let (accounts, networks) = &mut *self.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, _)) = &self.name {
-            accounts.table.remove(name);
-        }
+        let remembered = &mut *self.attempts.lock();
         let (network, before) = &self.network;
-        networks.take_back(network, (*before, self.began));
+        if let Some((name, _)) = &self.name {
+            remembered.accounts.table.remove(name);
+            remembered.at_home(name.clone(), *network);
+        }
+        remembered.networks.take_back(network, (*before, self.began));
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            let (accounts, networks) = &mut *self.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let Remembered { accounts, networks, .. } = &mut *self.attempts.lock();
             let (network, before) = &self.network;
             networks.take_back(network, (*before, self.began));
             if let Some((name, before)) = &self.name {
@@ -168,7 +231,7 @@ impl Drop for Attempt<'_> {
 mod tests {
     use std::net::IpAddr;
 
-    use super::*;
+    use super::{Standing::Stranger, *};
 
     fn network(n: u32) -> Network {
         Network::of(IpAddr::from(n.to_be_bytes()))
@@ -184,25 +247,41 @@ mod tests {
         let mut waits = Vec::new();
         for n in 0..14 {
             // From everywhere, so that no address is slowed.
-            let attempt = attempts.begin(Some(ann.clone()), network(n), now).or_else(|wait| {
+            let attempt = attempts.begin((Some(ann.clone()), Stranger), network(n), now).or_else(|wait| {
                 waits.push(wait.as_secs());
                 now += wait;
-                attempts.begin(Some(ann.clone()), network(n), now)
+                attempts.begin((Some(ann.clone()), Stranger), network(n), now)
             });
             attempt.unwrap().failed();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        attempts.begin(Some(ann.clone()), network(98), now + ACCOUNTS.longest).unwrap().succeeded();
-        assert!(attempts.begin(Some(ann), network(99), now).is_ok());
+        attempts.begin((Some(ann.clone()), Stranger), network(98), now + ACCOUNTS.longest).unwrap().succeeded();
+        assert!(attempts.begin((Some(ann), Stranger), network(99), now).is_ok());
+    }
+
+    #[test]
+    fn nobody_waits_at_home_for_what_others_try_elsewhere() {
+        let (attempts, ann, now) = (Attempts::none(), name("ann"), Instant::now());
+        attempts.begin((Some(ann.clone()), Stranger), network(7), now).unwrap().succeeded();
+        for n in 20..25 {
+            attempts.begin((Some(ann.clone()), Stranger), network(n), now).unwrap().failed();
+        }
+        assert!(attempts.is_shut(&ann, now) && attempts.begin((Some(ann.clone()), Stranger), network(7), now).is_err());
+        assert!(attempts.knows(&ann, network(7)) && !attempts.knows(&ann, network(8)));
+        assert!(!attempts.knows(&name("bob"), network(7)));
+        for _ in 0..10 {
+            attempts.begin((Some(ann.clone()), Standing::Known), network(7), now).unwrap().failed();
+        }
+        assert!(attempts.begin((Some(ann), Standing::Known), network(7), now).is_err(), "an address is an address");
     }
 
     #[test]
     fn an_address_is_slowed_whatever_names_it_tries() {
         let (attempts, now) = (Attempts::none(), Instant::now());
         for n in 0..10 {
-            attempts.begin(Some(name(&format!("user{n}"))), network(1), now).unwrap().failed();
+            attempts.begin((Some(name(&format!("user{n}"))), Stranger), network(1), now).unwrap().failed();
         }
-        let wait = |n, now| attempts.begin(None, network(n), now).err();
+        let wait = |n, now| attempts.begin((None, Stranger), network(n), now).err();
         assert_eq!(wait(1, now), Some(Duration::from_secs(1)));
         assert_eq!(wait(2, now), None, "others are not");
         assert_eq!(wait(1, now + Duration::from_secs(3600)), None, "and it is forgotten");
@@ -212,14 +291,17 @@ mod tests {
     fn what_was_not_tried_does_not_count() {
         let (attempts, now) = (Attempts::none(), Instant::now());
         for _ in 0..100 {
-            drop(attempts.begin(Some(name("ann")), network(1), now).unwrap());
+            drop(attempts.begin((Some(name("ann")), Stranger), network(1), now).unwrap());
         }
         for n in 0..5 {
-            attempts.begin(Some(name("bob")), network(n), now).unwrap().failed();
+            attempts.begin((Some(name("bob")), Stranger), network(n), now).unwrap().failed();
         }
         let later = now + Duration::from_secs(2);
-        drop(attempts.begin(Some(name("bob")), network(9), later).unwrap());
-        assert!(attempts.begin(Some(name("bob")), network(9), later).is_ok(), "nor does it begin a pause anew");
+        drop(attempts.begin((Some(name("bob")), Stranger), network(9), later).unwrap());
+        assert!(
+            attempts.begin((Some(name("bob")), Stranger), network(9), later).is_ok(),
+            "nor does it begin a pause anew"
+        );
     }
 
     #[test]
@@ -227,9 +309,9 @@ mod tests {
         let (attempts, mut now) = (Attempts::none(), Instant::now());
         for n in 0..u32::try_from(MOST).unwrap() + 500 {
             now += Duration::from_millis(1);
-            attempts.begin(Some(name(&format!("n{n}"))), network(n), now).unwrap().failed();
+            attempts.begin((Some(name(&format!("n{n}"))), Stranger), network(n), now).unwrap().failed();
         }
-        let (accounts, networks) = &*attempts.0.lock().unwrap();
+        let Remembered { accounts, networks, .. } = &*attempts.lock();
         assert_eq!((accounts.table.len(), networks.table.len()), (MOST, MOST));
         assert!(!accounts.table.contains_key(&name("n0")) && accounts.table.contains_key(&name("n10400")));
     }

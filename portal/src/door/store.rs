@@ -3,7 +3,15 @@
 //! It knows rows and nothing of what they mean. Commands of an administrator write to it
 //! while the portal runs. Times are seconds since 1970.
 
+/// A query with the columns of an account in it.
+macro_rules! concat_account {
+    ($before:literal, $after:literal) => {
+        concat!($before, "a.id AS account_id, a.name, a.role, a.password, a.created AS account_created", $after)
+    };
+}
+
 mod tables;
+mod tokens;
 
 use std::{
     fs::{DirBuilder, OpenOptions, Permissions},
@@ -30,6 +38,8 @@ pub(crate) enum StoreError {
     Missing,
     #[error("nobody would be an administrator any more")]
     LastAdministrator,
+    #[error("the account has {0} tokens that count, and that is enough")]
+    Tokens(i64),
     #[error("it is of a later Rundoo (version {0} of its tables, this one knows {VERSION})")]
     Later(i64),
     #[error("could not open it: {0}")]
@@ -81,13 +91,6 @@ pub(crate) struct Deed {
     pub(crate) done: i64,
     /// As in "added account ann".
     pub(crate) what: String,
-}
-
-/// A query with the columns of an account in it.
-macro_rules! concat_account {
-    ($before:literal, $after:literal) => {
-        concat!($before, "a.id AS account_id, a.name, a.role, a.password, a.created AS account_created", $after)
-    };
 }
 
 /// The open file. Cheap to clone.
@@ -179,19 +182,25 @@ impl Store {
         some(changed.rows_affected())
     }
 
-    /// Gives another password, and ends all sessions of the account.
-    pub(crate) async fn set_password(&self, name: &Name, password: &str) -> Result<(), StoreError> {
+    /// Gives another password, and ends all sessions of the account. Where one is `present`, only while the account
+    /// still has it.
+    pub(crate) async fn set_password(
+        &self,
+        name: &Name,
+        password: &str,
+        present: Option<&str>,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
-        let set = sqlx::query("UPDATE accounts SET password = $2 WHERE name = $1");
-        let changed = set.bind(name.as_str()).bind(password).execute(&mut *transaction).await?;
+        let set = sqlx::query("UPDATE accounts SET password = $2 WHERE name = $1 AND ($3 IS NULL OR password = $3)");
+        let changed = set.bind(name.as_str()).bind(password).bind(present).execute(&mut *transaction).await?;
+        some(changed.rows_affected())?;
         let end = sqlx::query("DELETE FROM sessions WHERE account = (SELECT id FROM accounts WHERE name = $1)");
         end.bind(name.as_str()).execute(&mut *transaction).await?;
         // Whoever had the old one may have made tokens with it.
         let revoke =
             sqlx::query("UPDATE tokens SET revoked = 1 WHERE account = (SELECT id FROM accounts WHERE name = $1)");
         revoke.bind(name.as_str()).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        some(changed.rows_affected())
+        Ok(transaction.commit().await?)
     }
 
     /// Forgets sessions that were begun or seen before these times, and tokens that expired before the last.
@@ -202,13 +211,15 @@ impl Store {
         Ok(())
     }
 
-    /// Begins a session.
+    /// Begins a session, while the account still has the password that it was begun with.
     pub(crate) async fn begin(&self, session: &Session) -> Result<(), StoreError> {
         let begin = sqlx::query(
-            "INSERT INTO sessions (digest, account, begun, seen, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO sessions (digest, account, begun, seen, address, agent) SELECT $1, $2, $3, $4, $5, $6
+            WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND password = $7)",
         );
         let begin = begin.bind(session.digest.bytes()).bind(session.account.id).bind(session.begun).bind(session.seen);
-        begin.bind(&session.address).bind(&session.agent).execute(&self.0).await?;
+        let begin = begin.bind(&session.address).bind(&session.agent).bind(&session.account.password);
+        some(begin.execute(&self.0).await?.rows_affected())?;
         // Nobody has more browsers than that.
         let bound = sqlx::query(
             "DELETE FROM sessions WHERE account = $1 AND digest NOT IN
@@ -254,47 +265,6 @@ impl Store {
             AND ($2 IS NULL OR digest <> $2)",
         );
         Ok(end.bind(name.as_str()).bind(but.map(Digest::bytes)).execute(&self.0).await?.rows_affected())
-    }
-
-    /// Adds a token; answers its number.
-    pub(crate) async fn add_token(&self, digest: &Digest, token: &Token) -> Result<i64, StoreError> {
-        let add = sqlx::query_scalar(
-            "INSERT INTO tokens (digest, account, label, scopes, created, expires) VALUES ($1, $2, $3, $4, $5, $6)
-            RETURNING id",
-        );
-        let add = add.bind(digest.bytes()).bind(token.account.id).bind(&token.label).bind(token.scopes.to_string());
-        Ok(add.bind(token.created).bind(token.expires).fetch_one(&self.0).await?)
-    }
-
-    pub(crate) async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
-        let found = sqlx::query(concat_account!(
-            "SELECT t.id, t.label, t.scopes, t.created, t.expires, t.used, t.revoked, ",
-            " FROM tokens t JOIN accounts a ON a.id = t.account WHERE t.digest = $1"
-        ));
-        found.bind(digest.bytes()).fetch_optional(&self.0).await?.as_ref().map(token).transpose()
-    }
-
-    /// The tokens of an account, or of all of them; the newest first.
-    pub(crate) async fn tokens(&self, of: Option<&Name>) -> Result<Vec<Token>, StoreError> {
-        let found = sqlx::query(concat_account!(
-            "SELECT t.id, t.label, t.scopes, t.created, t.expires, t.used, t.revoked, ",
-            " FROM tokens t JOIN accounts a ON a.id = t.account WHERE $1 IS NULL OR a.name = $1 ORDER BY t.id DESC"
-        ));
-        found.bind(of.map(Name::as_str)).fetch_all(&self.0).await?.iter().map(token).collect()
-    }
-
-    pub(crate) async fn use_token(&self, id: i64, now: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tokens SET used = $2 WHERE id = $1").bind(id).bind(now).execute(&self.0).await?;
-        Ok(())
-    }
-
-    /// Revokes a token, of this account if one is named. It stays known, so that whoever uses it is told.
-    pub(crate) async fn revoke(&self, id: i64, of: Option<&Name>) -> Result<(), StoreError> {
-        let revoke = sqlx::query(
-            "UPDATE tokens SET revoked = 1
-            WHERE id = $1 AND ($2 IS NULL OR account = (SELECT id FROM accounts WHERE name = $2))",
-        );
-        some(revoke.bind(id).bind(of.map(Name::as_str)).execute(&self.0).await?.rows_affected())
     }
 
     /// Notes what a command did, for the portal to tell.
@@ -355,19 +325,6 @@ fn session(row: &SqliteRow) -> Result<Session, StoreError> {
         seen: row.try_get("seen")?,
         address: row.try_get("address")?,
         agent: row.try_get("agent")?,
-    })
-}
-
-fn token(row: &SqliteRow) -> Result<Token, StoreError> {
-    Ok(Token {
-        id: row.try_get("id")?,
-        account: account(row)?,
-        label: row.try_get("label")?,
-        scopes: read(row, "scopes")?,
-        created: row.try_get("created")?,
-        expires: row.try_get("expires")?,
-        used: row.try_get("used")?,
-        revoked: row.try_get::<i64, _>("revoked")? != 0,
     })
 }
 

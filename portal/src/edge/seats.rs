@@ -7,13 +7,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use mesh::Complaints;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+use crate::door::Network;
 
 /// The seats of the portal. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,12 +28,13 @@ struct Room {
     most_of_one: usize,
     taken: Mutex<Taken>,
     freed: Notify,
+    complaints: Complaints,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     seats: HashMap<u64, Sitting>,
-    addresses: HashMap<IpAddr, usize>,
+    addresses: HashMap<Network, usize>,
     /// Who is idle, by when that began.
     idle: BTreeMap<u64, u64>,
     /// Counts seats and changes; it only rises.
@@ -40,7 +43,7 @@ struct Taken {
 
 #[derive(Debug)]
 struct Sitting {
-    address: IpAddr,
+    address: Network,
     /// Its place among the idle ones; none while it is busy.
     idle: Option<u64>,
     leave: CancellationToken,
@@ -63,12 +66,18 @@ pub(super) struct Busy {
 
 impl Seats {
     pub(super) fn new(most: usize, most_of_one: usize) -> Seats {
-        Seats(Arc::new(Room { most, most_of_one, taken: Mutex::default(), freed: Notify::new() }))
+        Seats(Arc::new(Room {
+            most,
+            most_of_one,
+            taken: Mutex::default(),
+            freed: Notify::new(),
+            complaints: Complaints::default(),
+        }))
     }
 
     /// A seat for somebody at this address; waits while everybody is busy. None when all that the
     /// address may have are busy.
-    pub(super) async fn take(&self, address: IpAddr) -> Option<Seat> {
+    pub(super) async fn take(&self, address: Network) -> Option<Seat> {
         loop {
             let freed = self.0.freed.notified();
             {
@@ -86,7 +95,8 @@ impl Seats {
                     return Some(self.sit_down(&mut taken, address));
                 }
             }
-            warn!("all {} connections are busy, the next ones wait", self.0.most);
+            let most = self.0.most;
+            self.0.complaints.warn(|more| warn!("all {most} connections are busy, the next ones wait{more}"));
             freed.await;
         }
     }
@@ -99,7 +109,7 @@ impl Seats {
         oldest.is_some()
     }
 
-    fn sit_down(&self, taken: &mut Taken, address: IpAddr) -> Seat {
+    fn sit_down(&self, taken: &mut Taken, address: Network) -> Seat {
         let (id, leave) = (taken.next(), CancellationToken::new());
         taken.seats.insert(id, Sitting { address, idle: None, leave: leave.clone() });
         *taken.addresses.entry(address).or_default() += 1;
@@ -178,7 +188,7 @@ impl Taken {
         self.idle.values().next().copied()
     }
 
-    fn oldest_of(&self, address: IpAddr) -> Option<u64> {
+    fn oldest_of(&self, address: Network) -> Option<u64> {
         self.idle.values().copied().find(|id| self.seats.get(id).is_some_and(|sitting| sitting.address == address))
     }
 
@@ -193,14 +203,14 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{net::IpAddr, time::Duration};
 
     use tokio::time::timeout;
 
     use super::*;
 
-    fn at(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+    fn at(last: u8) -> Network {
+        Network::of(IpAddr::from([192, 0, 2, last]))
     }
 
     fn is_sent_away(seat: &Seat) -> bool {
@@ -244,6 +254,19 @@ mod tests {
         assert!(seats.take(at(2)).await.is_some());
         drop((work, second));
         assert!(seats.take(at(1)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_household_of_ipv6_is_one_address() {
+        let seats = Seats::new(9, 2);
+        let at = |address: &str| Network::of(address.parse().unwrap());
+        let (first, second) =
+            (seats.take(at("2001:db8::1")).await.unwrap(), seats.take(at("2001:db8::2")).await.unwrap());
+        let work = [first.busy(), second.busy()];
+
+        assert!(seats.take(at("2001:db8::3")).await.is_none());
+        assert!(seats.take(at("2001:db8:0:1::3")).await.is_some());
+        drop(work);
     }
 
     #[tokio::test]

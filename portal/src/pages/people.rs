@@ -5,6 +5,8 @@ mod audit;
 mod login;
 mod users;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::Request,
@@ -82,7 +84,7 @@ fn problem(refusal: Refusal) -> Result<Problem, Failure> {
             (StatusCode::UNAUTHORIZED, "The name or the password is wrong", "Type both again.".to_owned())
         }
         Refusal::Wait(wait) => {
-            let seconds = wait.as_secs().max(1);
+            let seconds = whole_seconds(wait);
             let text = format!("Nothing was tried now. The next try may be in {}.", pause(seconds));
             (StatusCode::TOO_MANY_REQUESTS, "Too many tries went wrong", text)
         }
@@ -95,9 +97,18 @@ fn problem(refusal: Refusal) -> Result<Problem, Failure> {
             let text = "Nobody would be an administrator any more. Make another one first.";
             (StatusCode::CONFLICT, "There is a problem", text.to_owned())
         }
+        Refusal::Store(StoreError::Tokens(most)) => {
+            let text = format!("There are {most} tokens that count. Revoke one that is not needed any more.");
+            (StatusCode::CONFLICT, "There is a problem", text)
+        }
         Refusal::Store(error) => return Err(error.into()),
     };
     Ok(Problem::new(status, title, text))
+}
+
+/// A wait in seconds: whoever waits so long does not come early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// In words.
@@ -112,7 +123,7 @@ fn pause(seconds: u64) -> String {
 /// In how many seconds a refused try may be repeated, for the header.
 fn retry_after(refusal: &Refusal) -> Option<HeaderValue> {
     match refusal {
-        Refusal::Wait(wait) => Some(HeaderValue::from(wait.as_secs().max(1))),
+        Refusal::Wait(wait) => Some(HeaderValue::from(whole_seconds(*wait))),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Requests and answers that go on: whose they are while they do, and what is told of them at their end.
 
 use harness::eventually;
-use harness::http::send;
+use harness::http::{encode, send};
 use harness::system::Role;
 use http::Method;
 use rustix::process::Signal;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::people::{self, House};
+use super::people::{self, House, PASSWORD};
 
 /// Begins to read an answer; answers the connection behind its head.
 async fn begin(house: &House, path: &str, header: &str) -> anyhow::Result<TcpStream> {
@@ -99,6 +99,36 @@ async fn send_part(house: &House, head: &str, part: &str) -> anyhow::Result<TcpS
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_was_held_back_makes_nothing_that_lasts() -> anyhow::Result<()> {
+    let house = House::start(&[("ann", "administrator")]).await?;
+    let (ann, root) = (house.log_in("ann").await?, house.log_in("root").await?);
+    let hold = async |path: &str, form: &str| {
+        let head = format!(
+            "{path} HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\ncookie: {}",
+            form.len(),
+            ann.cookie
+        );
+        send_part(&house, &head, &form[..form.len() - 1]).await
+    };
+    let mut token = hold("/account/tokens", "label=mine&scope=admin&days=366").await?;
+    let mut account = hold("/users", &format!("name=eve&role=administrator&password={}", encode(PASSWORD))).await?;
+
+    people::command(&house.system, &["user", "sessions", "ann", "--revoke"], None)?;
+    for (held, last) in [(&mut token, b"6"), (&mut account, b"y")] {
+        held.write_all(last).await?;
+        let mut answer = Vec::new();
+        timeout(Duration::from_secs(9), held.read_to_end(&mut answer)).await??;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+
+    let users = root.get("/users.csv").await?.text;
+    assert!(!users.contains("eve") && users.contains("ann,administrator"), "{users}");
+    assert!(people::command(&house.system, &["token", "list", "ann"], None)?.lines().count() <= 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_shut_out_is_not_heard_to_the_end() -> anyhow::Result<()> {
     let house = House::start(&[("ann", "editor"), ("bea", "editor")]).await?;
     let (ann, bea) = (house.log_in("ann").await?, house.log_in("bea").await?);
@@ -150,7 +180,7 @@ async fn a_change_whose_client_did_not_wait_is_told_too() -> anyhow::Result<()> 
     // Nothing has begun: half of what was announced.
     let nothing = send_part(&house, &json, &body[..20]).await?;
     // Nothing outside tells that a call waits for an answer.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
 
     drop((leaves, leaves_too, nothing));
     let headers = [("cookie", ed.cookie.as_str()), ("content-type", "application/json"), ("request-timeout", "0.2")];

@@ -102,6 +102,58 @@ async fn another_password_ends_all_sessions() {
 }
 
 #[tokio::test]
+async fn a_password_that_changed_meanwhile_opens_nothing_and_is_not_replaced() {
+    let fixture = Fixture::new().await;
+    let next = || "another horse battery".to_owned();
+    let account = fixture.accounts.store.account(&name("ann")).await.unwrap().unwrap();
+    fixture.accounts.set_password(&name("ann"), next()).await.unwrap();
+
+    // Both were judged by the old one, and had to wait.
+    let late = fixture.accounts.begin(account.clone(), &client(), "").await;
+    assert!(matches!(late, Err(Refusal::Wrong)));
+    let late = fixture.accounts.store.set_password(&name("ann"), "of a thief", Some(&account.password)).await;
+    assert!(matches!(late, Err(StoreError::Missing)));
+    assert!(fixture.accounts.store.sessions(None).await.unwrap().is_empty());
+    fixture.log_in("ann", &next()).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_shut_out_where_the_account_is_at_home() {
+    let fixture = Fixture::new().await;
+    fixture.log_in("ann", PASSWORD).await.unwrap();
+    let stranger = |last: u8| Client { address: [192, 0, 2, last].into(), is_secure: true };
+    for last in 0..5 {
+        let wrong = fixture.accounts.log_in(("ann", "wrong".into()), &stranger(last), "").await;
+        assert!(matches!(wrong, Err(Refusal::Wrong)));
+    }
+
+    let elsewhere = fixture.accounts.log_in(("ann", PASSWORD.into()), &stranger(99), "").await;
+    assert!(matches!(elsewhere, Err(Refusal::Wait(_))));
+    // After a restart the sessions tell.
+    fixture.accounts.attempts.lock_out(&name("ann"));
+    assert!(fixture.log_in("ann", PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn tokens_that_count_no_more_leave_room_for_others() {
+    let fixture = Fixture::new().await;
+    let add =
+        async |days| fixture.accounts.add_token(&name("ann"), ("till", "products:read".parse().unwrap()), days).await;
+    for _ in 0..MOST_TOKENS {
+        add(366).await.unwrap();
+    }
+    assert!(matches!(add(1).await, Err(Refusal::Store(StoreError::Tokens(MOST_TOKENS)))));
+
+    fixture.accounts.set_password(&name("ann"), "another horse battery".into()).await.unwrap();
+    for _ in 0..3 {
+        add(1).await.unwrap();
+    }
+    let tokens = fixture.accounts.store.tokens(None).await.unwrap();
+    let live = tokens.iter().filter(|token| !token.revoked).count();
+    assert_eq!((live, tokens.len()), (3, 103), "and those of a thief are still told apart from guesses");
+}
+
+#[tokio::test]
 async fn a_token_counts_until_it_expires_or_is_revoked() {
     let fixture = Fixture::new().await;
     let scopes = || "products:write".parse::<Scopes>().unwrap();
