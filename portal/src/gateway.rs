@@ -17,8 +17,12 @@ pub(crate) mod route;
 
 mod bodies;
 mod call;
-mod duplicates;
+mod headers;
+mod named;
+mod query;
 mod request;
+mod said;
+mod values;
 
 mod json;
 pub(crate) mod lines;
@@ -29,6 +33,9 @@ pub(crate) mod example;
 pub(crate) mod openapi;
 
 mod version;
+
+#[cfg(test)]
+mod written;
 
 use std::{sync::Arc, time::Duration};
 

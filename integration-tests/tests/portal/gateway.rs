@@ -89,7 +89,7 @@ async fn a_product_is_made_read_changed_and_deleted_as_json() -> anyhow::Result<
 async fn what_is_wrong_with_a_request_is_told_as_a_problem() -> anyhow::Result<()> {
     let system = System::start().await?;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let cases: [Case<'_>; 18] = [
+    let cases: [Case<'_>; 20] = [
         (Method::GET, "/v1/products?nonsense=1&page_size=x", &[], "", 400, r#""field":"nonsense""#),
         (Method::GET, "/v1/products?page_size=1&page_size=2", &[], "", 400, "It is set twice"),
         (Method::GET, "/v1/products?page_token=x", &[], "", 400, "INVALID_PAGE_TOKEN"),
@@ -101,13 +101,15 @@ async fn what_is_wrong_with_a_request_is_told_as_a_problem() -> anyhow::Result<(
         (Method::GET, "/v1/nowhere", &[], "", 404, "NO_SUCH_METHOD"),
         (Method::GET, "/v2/products", &[], "", 404, "NO_SUCH_METHOD"),
         (Method::POST, "/v1/products", &[], r#"{"nme":"x"}"#, 400, r#""field":"nme""#),
-        (Method::POST, "/v1/products", &[], r#"{"name":7}"#, 400, "invalid type"),
+        (Method::POST, "/v1/products", &[], r#"{"name":7}"#, 400, r#""field":"name""#),
         (Method::POST, "/v1/products", &[], r#"{"name":"x"} x"#, 400, "trailing characters"),
         (Method::POST, "/v1/products", &[], &deep, 400, "INVALID_REQUEST"),
         (Method::POST, "/v1/products", &[("content-type", "text/plain")], "{}", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (Method::POST, "/v1/products", &[], r#"{"name":"","category":"","sku":""}"#, 400, r#""field":"sku""#),
         (Method::GET, "/v1/products", &[("request-timeout", "forever")], "", 400, "request-timeout"),
         (Method::GET, "/v1/products", &[("idempotency-key", "x")], "", 400, "no use for the header"),
+        (Method::GET, "/v1/products?filter=%FF", &[], "", 400, r#""field":"filter""#),
+        (Method::POST, "/v1/products", &[], r#"{"name":1e400}"#, 400, r#""field":"name""#),
     ];
     for (verb, path, headers, body, status, words) in cases {
         let page = ask(&system, &verb, path, headers, body).await?;

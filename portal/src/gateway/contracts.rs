@@ -184,4 +184,4 @@ pub(crate) fn is_versioned(path: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,6 +3,8 @@
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use serde_json::Value as Json;
 
+use crate::gateway::values;
+
 /// What is wrong with a field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -15,6 +17,9 @@ impl Violation {
         Violation { field: field.into(), description: description.into() }
     }
 }
+
+/// Errors of one request that are told.
+pub(crate) const MOST_VIOLATIONS: usize = 20;
 
 /// Messages that JSON writes as one text or number, so that a query can have them.
 const PLAIN_MESSAGES: [&str; 12] = [
@@ -109,6 +114,7 @@ fn value(kind: &Kind, text: &str) -> Result<Value, String> {
     fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
         text.parse().map_err(|_| format!("{text:?} is not {what}"))
     }
+    let no_number = || format!("{text:?} is not a number");
     Ok(match kind {
         Kind::String => Value::String(text.to_owned()),
         Kind::Bool => Value::Bool(number(text, "true or false")?),
@@ -116,8 +122,8 @@ fn value(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(number(text, "a whole number of 64 bits")?),
         Kind::Uint32 | Kind::Fixed32 => Value::U32(number(text, "a whole number of 32 bits, 0 or more")?),
         Kind::Uint64 | Kind::Fixed64 => Value::U64(number(text, "a whole number of 64 bits, 0 or more")?),
-        Kind::Float => Value::F32(number(text, "a number")?),
-        Kind::Double => Value::F64(number(text, "a number")?),
+        Kind::Float => Value::F32(values::single(text).ok_or_else(no_number)?),
+        Kind::Double => Value::F64(values::double(text).ok_or_else(no_number)?),
         Kind::Bytes => Value::Bytes(bytes(text)?.into()),
         Kind::Enum(kind) => {
             let named = kind.get_value_by_name(text).map(|value| value.number());
@@ -128,22 +134,25 @@ fn value(kind: &Kind, text: &str) -> Result<Value, String> {
             })?)
         }
         Kind::Message(kind) => {
-            let as_text = DynamicMessage::deserialize(kind.clone(), Json::String(text.to_owned()));
-            // A truth that is wrapped is no text in JSON.
-            let read = as_text.or_else(|_| {
-                DynamicMessage::deserialize(kind.clone(), text.parse::<bool>().map_or(Json::Null, Json::Bool))
-            });
+            if let Some(field) = values::wrapped(kind) {
+                let mut wrapper = DynamicMessage::new(kind.clone());
+                wrapper.set_field(&field, value(&field.kind(), text)?);
+                return Ok(Value::Message(wrapper));
+            }
+            let read = DynamicMessage::deserialize(kind.clone(), Json::String(text.to_owned()));
             Value::Message(read.map_err(|_| format!("{text:?} is not a {}", kind.name()))?)
         }
     })
 }
 
 /// Base64 of either alphabet, padded or not, as proto3's JSON takes it.
-fn bytes(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(text: &str) -> Result<Vec<u8>, String> {
     use base64::Engine as _;
     use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = text.replace('-', "+").replace('_', "/");
     GeneralPurpose::new(&base64::alphabet::STANDARD, config)
         .decode(&text)
@@ -155,7 +164,7 @@ mod tests {
     use prost_reflect::ReflectMessage as _;
 
     use super::*;
-    use crate::contract;
+    use crate::{contract, gateway::written};
 
     fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), Violation> {
         let way = way(&message.descriptor(), path);
@@ -211,6 +220,25 @@ mod tests {
             let violation = set(&mut request, path, text).unwrap_err();
             assert_eq!(violation.field, path);
             assert!(violation.description.contains(wrong), "{path}: {}", violation.description);
+        }
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_refused_and_not_changed() {
+        for (path, texts) in [
+            ("twice", ["1e400", "inf", "nan"]),
+            ("single", ["1e39", "-inf", "infinity"]),
+            ("wrapped", ["1e400", "inf", "NAN"]),
+            ("wrapped_large", ["18446744073709551616", "-1", "1.0"]),
+            ("large", ["-9223372036854775809", "1e3", ""]),
+        ] {
+            for text in texts {
+                assert_eq!(set(&mut written::empty(), path, text).unwrap_err().field, path, "{text}");
+            }
+        }
+        let mut request = written::empty();
+        for (path, text) in [("twice", "-Infinity"), ("wrapped", "NaN"), ("wrapped_large", "18446744073709551615")] {
+            set(&mut request, path, text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         }
     }
 }

@@ -1,29 +1,24 @@
 //! What a client asks over HTTP, as the message that the method takes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use prost::Message as _;
-use prost_reflect::{
-    DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
-};
+use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value};
 use serde::de::IgnoredAny;
 use tonic::Code;
 
 use crate::gateway::{
-    duplicates::{self, Named},
-    fields::{self, Violation},
+    fields::{self, MOST_VIOLATIONS, Violation},
+    headers,
+    named::{self, Named, Unfit},
     problem::Problem,
+    query,
     route::Route,
     rule::Body,
+    said::Said,
 };
-
-/// Makes a request happen once.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Errors of one request that are told.
-const MOST_VIOLATIONS: usize = 20;
 
 /// A request as the method takes it.
 #[derive(Debug)]
@@ -39,10 +34,7 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, 
     let mut said = Said::by_body(route, &named);
     let mut violations = Vec::new();
     if route.binding.body != Body::Whole {
-        let query = parts.uri.query().unwrap_or_default();
-        for (name, text) in form_urlencoded::parse(query.as_bytes()) {
-            violations.extend(from_query(route, &mut message, &mut said, (&name, &text)).err());
-        }
+        violations = query::fill(route, parts.uri.query().unwrap_or_default(), &mut message, &mut said);
     } else if parts.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(Problem::invalid("The body holds the whole request: the query must be empty.", Vec::new()));
     }
@@ -53,13 +45,17 @@ pub(crate) fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Asked, 
     }
     violations.truncate(MOST_VIOLATIONS);
     if !violations.is_empty() {
-        let what = if violations.len() == 1 { "A field does" } else { "Several fields do" };
-        return Err(Problem::invalid(format!("{what} not fit the contract of this method."), violations));
+        return Err(misfits(violations));
     }
     infer_mask(route, named, &mut message)?;
-    from_headers(route, &parts.headers, &mut message, &said)?;
+    headers::fill(route, &parts.headers, &mut message, &said)?;
     let trial = message.get_field_by_name("validate_only").and_then(|trial| trial.as_bool());
     Ok(Asked { request: message.encode_to_vec(), is_trial: trial == Some(true) })
+}
+
+fn misfits(violations: Vec<Violation>) -> Problem {
+    let what = if violations.len() == 1 { "A field does" } else { "Several fields do" };
+    Problem::invalid(format!("{what} not fit the contract of this method."), violations)
 }
 
 /// What the body says; also which fields it names of the thing that it is.
@@ -82,43 +78,48 @@ fn from_body(route: &Route, headers: &HeaderMap, body: &Bytes) -> Result<(Dynami
         ));
     }
     let Some(field) = field else {
-        return deserialized(input, body);
+        return deserialized(input, body, "");
     };
     match field.kind() {
         Kind::Message(kind) if !field.is_list() && !field.is_map() => {
-            let (value, named) = deserialized(kind, body)?;
+            let (value, named) = deserialized(kind, body, field.name())?;
             message.set_field(field, Value::Message(value));
             Ok((message, named))
         }
         // A list or a plain value is read as the field of a message around it.
         _ => {
             // What is more than one value would say more than this field.
-            serde_json::from_slice::<IgnoredAny>(body).map_err(|cause| wrong_json(&cause))?;
+            serde_json::from_slice::<IgnoredAny>(body).map_err(|cause| wrong_json(&cause, Vec::new()))?;
             let key = serde_json::Value::from(field.json_name()).to_string();
             let around = [b"{", key.as_bytes(), b":", body, b"}"].concat();
-            deserialized(input, &around)
+            deserialized(input, &around, "")
         }
     }
 }
 
-/// Reads a message; also the fields of it that the JSON names.
-fn deserialized(kind: MessageDescriptor, json: &[u8]) -> Result<(DynamicMessage, Vec<Named>), Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+/// Reads a message, which is the field `outside` of the request or all of it; also the fields of it that the JSON names.
+fn deserialized(kind: MessageDescriptor, json: &[u8], outside: &str) -> Result<(DynamicMessage, Vec<Named>), Problem> {
+    let named = named::named(&kind, json, outside).map_err(unfit)?;
     let options = DeserializeOptions::new().deny_unknown_fields(true);
-    let message = DynamicMessage::deserialize_with_options(kind.clone(), &mut deserializer, &options)
-        .map_err(|cause| wrong_json(&cause))?;
-    deserializer.end().map_err(|cause| wrong_json(&cause))?;
-    let named = duplicates::named(kind, json).map_err(|cause| wrong_json(&cause))?;
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let message = DynamicMessage::deserialize_with_options(kind, &mut deserializer, &options)
+        .map_err(|cause| wrong_json(&cause, Vec::new()))?;
     Ok((message, named))
 }
 
-/// What serde says, as a sentence; of an unknown field its name too.
-fn wrong_json(cause: &serde_json::Error) -> Problem {
-    let words = cause.to_string();
-    let detail = format!("The body is not the JSON that this method takes: {words}.");
-    let unknown = words.split_once("unrecognized field name '").and_then(|(_, rest)| rest.split_once('\''));
-    let violations = unknown.map(|(field, _)| Violation::new(field, "there is no such field"));
-    Problem::invalid(detail, violations.into_iter().collect())
+fn unfit(Unfit { violations, cause }: Unfit) -> Problem {
+    match cause {
+        Some(cause) => wrong_json(&cause, violations),
+        None if violations.iter().any(|wrong| wrong.field.is_empty()) => {
+            Problem::invalid("The body is not the JSON that this method takes: it is no object.", Vec::new())
+        }
+        None => misfits(violations),
+    }
+}
+
+/// What serde says, as a sentence.
+fn wrong_json(cause: &serde_json::Error, violations: Vec<Violation>) -> Problem {
+    Problem::invalid(format!("The body is not the JSON that this method takes: {cause}."), violations)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -155,67 +156,6 @@ fn infer_mask(route: &Route, named: Vec<Named>, message: &mut DynamicMessage) ->
     Ok(())
 }
 
-/// The fields that a request has named, by the numbers on their ways: of a value that is the default nothing is left in
-/// a message.
-struct Said(HashSet<Vec<u32>>);
-
-impl Said {
-    fn by_body(route: &Route, named: &[Named]) -> Said {
-        let mut said = Said(HashSet::new());
-        let outside = match &route.binding.body {
-            Body::Field(field) if matches!(field.kind(), Kind::Message(_)) && !field.is_list() && !field.is_map() => {
-                vec![field.number()]
-            }
-            _ => Vec::new(),
-        };
-        said.take(&outside, named);
-        said
-    }
-
-    fn take(&mut self, outside: &[u32], named: &[Named]) {
-        for Named { field, inside, .. } in named.iter().filter(|named| !named.is_null) {
-            let way = [outside, &[field.number()]].concat();
-            self.take(&way, inside);
-            if inside.is_empty() {
-                self.0.insert(way);
-            }
-        }
-    }
-
-    fn has(&self, way: &[FieldDescriptor]) -> bool {
-        self.0.contains(&numbers(way))
-    }
-
-    /// Whether it is said for the first time, also as a part of what was said, or with a part that was.
-    fn add(&mut self, way: &[FieldDescriptor]) -> bool {
-        let way = numbers(way);
-        let is_new = !self.0.iter().any(|said| said.starts_with(&way) || way.starts_with(said));
-        self.0.insert(way);
-        is_new
-    }
-}
-
-fn numbers(way: &[FieldDescriptor]) -> Vec<u32> {
-    way.iter().map(FieldDescriptor::number).collect()
-}
-
-/// A query fills what neither the path nor the body does.
-fn from_query(
-    route: &Route,
-    message: &mut DynamicMessage,
-    said: &mut Said,
-    (name, text): (&str, &str),
-) -> Result<(), Violation> {
-    let way = fields::way(&message.descriptor(), name);
-    if matches!((&route.binding.body, way.first()), (Body::Field(body), Some(first)) if body == first) {
-        return Err(Violation::new(name, "it is what the body says"));
-    }
-    if way.last().is_some_and(|field| !field.is_list()) && !said.add(&way) {
-        return Err(Violation::new(name, fields::TWICE));
-    }
-    fields::set(message, (name, &way), text)
-}
-
 /// The path counts; a body or a query may say the same, but nothing else.
 fn from_path(message: &mut DynamicMessage, said: &Said, (field, text): (&str, &str)) -> Result<(), Violation> {
     let way = fields::way(&message.descriptor(), field);
@@ -231,64 +171,20 @@ fn from_path(message: &mut DynamicMessage, said: &Said, (field, text): (&str, &s
     }
 }
 
-fn from_headers(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage, said: &Said) -> Result<(), Problem> {
-    if let Some(key) = header_text(headers, &IDEMPOTENCY_KEY)? {
-        // The draft of the header writes it as a quoted text; many clients do not.
-        let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
-        put((message, said), route.headers.request_id.as_ref(), (&IDEMPOTENCY_KEY, key))?;
-    }
-    if let Some(versions) = header_text(headers, &header::IF_MATCH)? {
-        if versions.contains(',') {
-            return Err(Problem::invalid("If-Match may name one version only.", Vec::new()));
-        }
-        if versions != "*" {
-            let version = versions.trim();
-            if version.starts_with("W/") {
-                let words = "A weak tag is never the version that is meant.";
-                return Err(Problem::new(StatusCode::PRECONDITION_FAILED, Code::Aborted, "PRECONDITION_FAILED", words));
-            }
-            put((message, said), route.headers.expected.as_ref(), (&header::IF_MATCH, version))?;
-        }
-    }
-    Ok(())
-}
-
-fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let text = value.to_str().ok().filter(|_| values.next().is_none());
-    text.map(Some)
-        .ok_or_else(|| Problem::invalid(format!("The header {name} is malformed or there twice."), Vec::new()))
-}
-
-/// Puts a header into its field, which may say the same already, but nothing else.
-fn put(
-    (message, said): (&mut DynamicMessage, &Said),
-    field: Option<&FieldDescriptor>,
-    (header, text): (&HeaderName, &str),
-) -> Result<(), Problem> {
-    let Some(field) = field else {
-        return Err(Problem::invalid(format!("This method has no use for the header {header}."), Vec::new()));
-    };
-    let value = Value::String(text.to_owned());
-    if said.has(std::slice::from_ref(field)) && *message.get_field(field) != value {
-        let wrong = Violation::new(field.name(), format!("the header {header} says something else"));
-        return Err(Problem::invalid("The request contradicts itself.", vec![wrong]));
-    }
-    message.set_field(field, value);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use http::Method;
+    use http::{HeaderName, HeaderValue, Method};
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
 
     use super::*;
-    use crate::gateway::{Contracts, contracts::Found};
+    use crate::gateway::{
+        Contracts,
+        contracts::{Found, tests::with_offer},
+        written::{SHOP, set},
+    };
 
     /// Runs with the contracts that the portal was built with.
     fn with_routes(work: impl FnOnce(&dyn Fn(&Method, &str) -> Option<Arc<Route>>)) {
@@ -308,6 +204,37 @@ mod tests {
     fn parts(verb: &Method, uri: &str) -> Option<Parts> {
         let request = http::Request::builder().method(verb).uri(uri).header("content-type", "application/json");
         request.body(()).ok().map(|request| request.into_parts().0)
+    }
+
+    /// What a request to a shop becomes.
+    fn asked(verb: &Method, uri: &str, headers: &[(&str, &str)], body: &str) -> Result<String, Problem> {
+        let mut asked = None;
+        with_offer("shop", set(SHOP), |known| {
+            let mut parts = parts(verb, uri).unwrap();
+            for (name, value) in headers {
+                parts.headers.insert(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+            }
+            let Found::Route(route) = known.find(verb, parts.uri.path(), None) else { panic!("{verb} {uri}") };
+            let read = read(&route, &parts, &Bytes::from(body.to_owned()));
+            asked = Some(read.map(|asked| {
+                let message = DynamicMessage::decode(route.method.input(), asked.request.as_slice()).unwrap();
+                serde_json::to_string(&message).unwrap()
+            }));
+        });
+        asked.unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_by_the_field_of_the_request() {
+        for (verb, uri, body, field) in [
+            (Method::PATCH, "/v1/shelves/7", r#"{"pages":18446744073709551616}"#, "book.pages"),
+            (Method::PATCH, "/v1/shelves/7", r#"{"nobody":1}"#, "book.nobody"),
+            (Method::DELETE, "/v1/things/7?thing_name=%FF", "", "thing_name"),
+            (Method::GET, "/v1/covers/7?book.title=%C3%28", "", "book.title"),
+        ] {
+            let problem = String::from_utf8(asked(&verb, uri, &[], body).unwrap_err().json()).unwrap();
+            assert!(problem.contains(&format!("\"violations\":[{{\"field\":\"{field}\"")), "{problem}");
+        }
     }
 
     mod fuzz {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ask, read, with_specimen};
 
 /// What is sent, and what of it comes back: bodies of `{"shapes": …}`.
-const ALIKE: [(&str, &str); 27] = [
+const ALIKE: [(&str, &str); 28] = [
     (r#"{"text":"a\"\\\u0001é🔨"}"#, r#"{"text":"a\"\\\u0001é🔨"}"#),
     (r#"{"text":null}"#, r#"{}"#),
     (r#"{"text":""}"#, r#"{}"#),
@@ -43,27 +43,40 @@ const ALIKE: [(&str, &str); 27] = [
         r#"{"wrapped":"","anything":{"a":[1,null,{"b":true}]}}"#,
         r#"{"wrapped":"","anything":{"a":[1.0,null,{"b":true}]}}"#,
     ),
+    (r#"{"large":1e3,"largeUnsigned":7.0}"#, r#"{"large":"1000","largeUnsigned":"7"}"#),
 ];
 
-/// Bodies that fit no contract.
-const WRONG: [&str; 17] = [
-    r#"{"shapes":{"text":"a","text":"b"}}"#,
-    r#"{"shapes":{"unknown":1}}"#,
-    r#"{"shapes":{"inner":{"unknown":1}}}"#,
-    r#"{"shapes":{"text":7}}"#,
-    r#"{"shapes":{"small":2147483648}}"#,
-    r#"{"shapes":{"small":1.5}}"#,
-    r#"{"shapes":{"smallUnsigned":-1}}"#,
-    r#"{"shapes":{"large":"9223372036854775808"}}"#,
-    r#"{"shapes":{"truth":"true"}}"#,
-    r#"{"shapes":{"raw":"?"}}"#,
-    r#"{"shapes":{"kind":"KIND_NONE"}}"#,
-    r#"{"shapes":{"time":"yesterday"}}"#,
-    r#"{"shapes":{"span":"1 minute"}}"#,
-    r#"{"shapes":{"texts":"a"}}"#,
-    r#"{"shapes":{"left":"a","right":"1"}}"#,
-    r#"{"shapes":[]}"#,
-    r#"[]"#,
+/// Bodies that fit no contract, and the way to what does not.
+const WRONG: [(&str, &str); 29] = [
+    (r#"{"shapes":{"text":"a","text":"b"}}"#, "shapes.text"),
+    (r#"{"shapes":{"unknown":1}}"#, "shapes.unknown"),
+    (r#"{"shapes":{"inner":{"unknown":1}}}"#, "shapes.inner.unknown"),
+    (r#"{"shapes":{"text":7}}"#, "shapes.text"),
+    (r#"{"shapes":{"small":2147483648}}"#, "shapes.small"),
+    (r#"{"shapes":{"small":1.5}}"#, "shapes.small"),
+    (r#"{"shapes":{"smallUnsigned":-1}}"#, "shapes.smallUnsigned"),
+    (r#"{"shapes":{"large":"9223372036854775808"}}"#, "shapes.large"),
+    (r#"{"shapes":{"large":-9223372036854775809}}"#, "shapes.large"),
+    (r#"{"shapes":{"large":9007199254740993.0}}"#, "shapes.large"),
+    (r#"{"shapes":{"largeUnsigned":18446744073709551616}}"#, "shapes.largeUnsigned"),
+    (r#"{"shapes":{"numbers":[1,1e19]}}"#, "shapes.numbers[1]"),
+    (r#"{"shapes":{"counts":{"a":9223372036854775808}}}"#, "shapes.counts.a"),
+    (r#"{"shapes":{"single":1e39}}"#, "shapes.single"),
+    (r#"{"shapes":{"single":"inf"}}"#, "shapes.single"),
+    (r#"{"shapes":{"twice":"1e400"}}"#, "shapes.twice"),
+    (r#"{"shapes":{"twice":1e400}}"#, "shapes.twice"),
+    (r#"{"shapes":{"measure":"nan"}}"#, "shapes.measure"),
+    (r#"{"shapes":{"truth":"true"}}"#, "shapes.truth"),
+    (r#"{"shapes":{"raw":"?"}}"#, "shapes.raw"),
+    (r#"{"shapes":{"kind":"KIND_NONE"}}"#, "shapes.kind"),
+    (r#"{"shapes":{"time":"yesterday"}}"#, "shapes.time"),
+    (r#"{"shapes":{"span":"1 minute"}}"#, "shapes.span"),
+    (r#"{"shapes":{"texts":"a"}}"#, "shapes.texts"),
+    (r#"{"shapes":{"left":"a","right":"1"}}"#, "shapes.right"),
+    (r#"{"shapes":{"first":{},"second":{}}}"#, "shapes.second"),
+    (r#"{"shapes":{"wrapped":["a"]}}"#, "shapes.wrapped"),
+    (r#"{"shapes":[]}"#, "shapes"),
+    (r#"[]"#, ""),
 ];
 
 /// Verb, path, headers and body of a request, and what comes of it.
@@ -81,10 +94,12 @@ async fn a_new_service_is_on_the_gateway_with_every_kind_of_value() -> anyhow::R
         assert_eq!(page.status, 200, "{sent}: {}", page.text);
         assert_eq!(read(&page)?, json!({"shapes": expected}), "{sent}");
     }
-    for body in WRONG {
+    for (body, way) in WRONG {
         let page = ask(system, &Method::POST, "/v1/mirror", &[], body).await?;
         assert_eq!(page.status, 400, "{body}: {}", page.text);
-        assert_eq!(read(&page)?["reason"], json!("INVALID_REQUEST"), "{body}");
+        let problem = read(&page)?;
+        assert_eq!(problem["reason"], json!("INVALID_REQUEST"), "{body}");
+        assert_eq!(problem["violations"][0]["field"].as_str().unwrap_or_default(), way, "{body}: {problem}");
     }
     Ok(())
 }
@@ -197,13 +212,17 @@ async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_sa
 async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
     let mut specimens = with_specimen().await?;
     let system = specimens.system();
-    let cases: [(Method, &str, Headers<'_>, &str, u16); 18] = [
+    let cases: [(Method, &str, Headers<'_>, &str, u16); 22] = [
         (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.text=a&shapes.text=b", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.left=a&shapes.right=1", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.small=2147483648", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.twice=1e400", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.single=inf", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.measure=nan", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.text=%FF", &[], "", 400),
         (Method::GET, "/v1/mirror/a/kinds/KIND_NONE", &[], "", 400),
         (Method::GET, "/v1/mirror", &[], "{}", 400),
         (Method::POST, "/v1/mirror?tag=x", &[], "{}", 400),

@@ -6,22 +6,27 @@ use crate::door::{Area, Role};
 const CREATE: &str = "/v1/products";
 
 /// Runs with what a mesh offers in which a service of another's makes an offer too.
-fn with_foreign(service: &str, change: impl Fn(&[u8]) -> Vec<u8>, work: impl FnOnce(&Known)) {
+pub(in crate::gateway) fn with_offer(service: &str, set: Vec<u8>, work: impl FnOnce(&Known)) {
     let nobody = mesh::RegistryAddress::plain(vec!["127.0.0.1:1".to_owned()]);
-    let mut work = Some(work);
+    let mut given = Some((set, work));
     mesh::client(&nobody, async |mesh| {
+        let (set, work) = given.take().expect("it runs once");
         let backends = Backends::of(&mesh);
         let contracts = Contracts::built_in(&backends);
-        let set = change(proto::products::DESCRIPTORS);
         let mut pool = DescriptorPool::new();
         descriptors::add(&mut pool, &set)?;
         let services = pool.services().map(|service| service.full_name().to_owned()).collect();
         let owner = Owner { service: service.to_owned(), channel: mesh.discovered(service, &set) };
         assert!(contracts.known().places.refused().is_empty(), "all of ours have a place");
         contracts.learn(Offer { owner, set: set.into(), pool, services });
-        work.take().expect("it runs once")(&contracts.known());
+        work(&contracts.known());
         Ok(std::process::ExitCode::SUCCESS)
     });
+}
+
+/// The same of one whose contract is that of our catalogue, changed.
+fn with_foreign(service: &str, change: impl Fn(&[u8]) -> Vec<u8>, work: impl FnOnce(&Known)) {
+    with_offer(service, change(proto::products::DESCRIPTORS), work);
 }
 
 /// The set with some bytes in place of others, as many.
