@@ -246,7 +246,8 @@ fn decoded(part: &str) -> Result<Cow<'_, str>, NotText> {
 fn decoded_but_slashes(part: &str) -> Result<Cow<'_, str>, NotText> {
     let mut whole = String::new();
     let mut rest = part;
-    while let Some(at) = rest.find("%2F").or_else(|| rest.find("%2f")) {
+    let slash = |rest: &str| rest.as_bytes().windows(3).position(|letters| letters.eq_ignore_ascii_case(b"%2f"));
+    while let Some(at) = slash(rest) {
         whole.push_str(&decoded(&rest[..at])?);
         whole.push_str(&rest[at..at + 3]);
         rest = &rest[at + 3..];
@@ -306,6 +307,8 @@ mod tests {
             ("/v1/products:watch", "/v1/products:watch", pairs(&[])),
             ("/v1/{name=shelves/*/books/*}", "/v1/shelves/1/books/2", pairs(&[("name", "shelves/1/books/2")])),
             ("/v1/{name=shelves/**}", "/v1/shelves/1%2F2/x%20y", pairs(&[("name", "shelves/1%2F2/x y")])),
+            ("/v1/{name=shelves/**}", "/v1/shelves/a%2fb%2Fc%20d", pairs(&[("name", "shelves/a%2fb%2Fc d")])),
+            ("/v1/{name=shelves/*/x}", "/v1/shelves/a%2Fb%2fc/x", pairs(&[("name", "shelves/a%2Fb%2fc/x")])),
             ("/v1/{name=shelves/**}", "/v1/shelves", pairs(&[("name", "shelves")])),
             ("/v1/{a.b}/**", "/v1/x/y/z", pairs(&[("a.b", "x")])),
             ("/v1/{a}", "v1/x", None),

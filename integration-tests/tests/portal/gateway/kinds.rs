@@ -108,6 +108,7 @@ async fn a_new_service_is_on_the_gateway_with_every_kind_of_value() -> anyhow::R
 fn bindings() -> Vec<Case<'static>> {
     let mut cases = queries();
     cases.extend(others());
+    cases.extend(corners());
     cases
 }
 
@@ -193,6 +194,17 @@ fn others() -> Vec<Case<'static>> {
         (Method::DELETE, "/v1/mirror/t:away", &[], "", json!({"tag": "t"})),
         (Method::HEAD, "/v1/mirror?tag=x", &[], "", Value::Null),
     ]
+}
+
+/// What is easily lost on the way.
+fn corners() -> Vec<Case<'static>> {
+    vec![(
+        Method::GET,
+        "/v1/mirror/folders/1/files/a%2fb%2Fc%20d",
+        &[],
+        "",
+        json!({"tag": "folders/1/files/a%2fb%2Fc d"}),
+    )]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
