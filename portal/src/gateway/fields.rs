@@ -90,6 +90,9 @@ pub(crate) fn set(
     let (field, outside) = way.split_last().ok_or_else(unknown)?;
     let mut message = message;
     for field in outside {
+        if is_excluded(message, field) {
+            return Err(Violation::new(path, TWICE));
+        }
         let Value::Message(inner) = message.get_field_mut(field) else { return Err(unknown()) };
         message = inner;
     }
@@ -101,13 +104,18 @@ pub(crate) fn set(
         let Value::List(list) = message.get_field_mut(field) else { return Err(unknown()) };
         list.push(value);
     } else {
-        let taken = field.containing_oneof().is_some_and(|oneof| oneof.fields().any(|other| message.has_field(&other)));
-        if taken || message.has_field(field) {
+        if is_excluded(message, field) || message.has_field(field) {
             return Err(Violation::new(path, TWICE));
         }
         message.set_field(field, value);
     }
     Ok(())
+}
+
+/// Whether another field is set that excludes this one: to set both would lose what was said first.
+fn is_excluded(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
+    let Some(oneof) = field.containing_oneof() else { return false };
+    oneof.fields().any(|other| other != *field && message.has_field(&other))
 }
 
 fn value(kind: &Kind, text: &str) -> Result<Value, String> {
@@ -221,6 +229,17 @@ mod tests {
             assert_eq!(violation.field, path);
             assert!(violation.description.contains(wrong), "{path}: {}", violation.description);
         }
+    }
+
+    #[test]
+    fn a_choice_of_messages_keeps_what_was_said_first() {
+        let mut request = written::empty();
+        set(&mut request, "left.number", "0").unwrap();
+        set(&mut request, "left.text", "x").unwrap();
+        let violation = set(&mut request, "right.number", "2").unwrap_err();
+        assert_eq!((violation.field.as_str(), violation.description.as_str()), ("right.number", TWICE));
+        assert!(set(&mut request, "neither", "NULL_VALUE").is_err());
+        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"left":{"text":"x"}}"#);
     }
 
     #[test]

@@ -224,13 +224,14 @@ async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_sa
 async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
     let mut specimens = with_specimen().await?;
     let system = specimens.system();
-    let cases: [(Method, &str, Headers<'_>, &str, u16); 22] = [
+    let cases: [(Method, &str, Headers<'_>, &str, u16); 23] = [
         (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.text=a&shapes.text=b", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.left=a&shapes.right=1", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.small=2147483648", &[], "", 400),
+        (Method::GET, "/v1/mirror?shapes.first.code=1&shapes.second.code=2", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.twice=1e400", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.single=inf", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.measure=nan", &[], "", 400),
