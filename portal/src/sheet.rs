@@ -185,7 +185,7 @@ impl Table {
                 return Err(Fault::ManyColumns { line: record.line, has: record.len(), expected: self.width });
             }
             // What a short row lacks is empty; the product service says so.
-            let [name, category, sku] = columns.map(|place| bare(record.field(place)).to_owned());
+            let [name, category, sku] = columns.map(|place| bare(record.field(place)).into_owned());
             rows.push(ImportRow { line: i64::try_from(record.line).unwrap_or(i64::MAX), name, category, sku });
         }
         Ok(())

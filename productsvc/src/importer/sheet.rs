@@ -133,7 +133,7 @@ impl Sheet {
             }
             // A column that a short row lacks is empty; the service says so.
             let text = |column: usize| match std::str::from_utf8(self.record.get(column).unwrap_or_default()) {
-                Ok(text) => Ok(bare(text).to_owned()),
+                Ok(text) => Ok(bare(text).into_owned()),
                 Err(_) => Err(SheetError::NotUtf8 { line }),
             };
             let Columns { name, category, sku } = self.columns;
