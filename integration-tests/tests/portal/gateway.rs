@@ -89,7 +89,7 @@ async fn a_product_is_made_read_changed_and_deleted_as_json() -> anyhow::Result<
 async fn what_is_wrong_with_a_request_is_told_as_a_problem() -> anyhow::Result<()> {
     let system = System::start().await?;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let cases: [Case<'_>; 20] = [
+    let cases: [Case<'_>; 21] = [
         (Method::GET, "/v1/products?nonsense=1&page_size=x", &[], "", 400, r#""field":"nonsense""#),
         (Method::GET, "/v1/products?page_size=1&page_size=2", &[], "", 400, "It is set twice"),
         (Method::GET, "/v1/products?page_token=x", &[], "", 400, "INVALID_PAGE_TOKEN"),
@@ -108,6 +108,7 @@ async fn what_is_wrong_with_a_request_is_told_as_a_problem() -> anyhow::Result<(
         (Method::POST, "/v1/products", &[], r#"{"name":"","category":"","sku":""}"#, 400, r#""field":"sku""#),
         (Method::GET, "/v1/products", &[("request-timeout", "forever")], "", 400, "request-timeout"),
         (Method::GET, "/v1/products", &[("idempotency-key", "x")], "", 400, "no use for the header"),
+        (Method::DELETE, "/v1/products/1", &[("if-none-match", "*")], "", 400, "header if-none-match"),
         (Method::GET, "/v1/products?filter=%FF", &[], "", 400, r#""field":"filter""#),
         (Method::POST, "/v1/products", &[], r#"{"name":1e400}"#, 400, r#""field":"name""#),
     ];

@@ -1,6 +1,6 @@
 //! The headers of a request that fill fields, or say on what condition it is to be done.
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method as Verb, StatusCode, header};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 use tonic::Code;
 
@@ -16,6 +16,10 @@ pub(super) fn fill(
     message: &mut DynamicMessage,
     said: &Said,
 ) -> Result<(), Problem> {
+    // What changes something would have to be left undone for it (RFC 9110, 13.1.2), and no service can be asked so.
+    if route.binding.verb != Verb::GET && headers.contains_key(header::IF_NONE_MATCH) {
+        return Err(no_use(&header::IF_NONE_MATCH));
+    }
     if let Some(key) = text(headers, &IDEMPOTENCY_KEY)? {
         // The draft of the header writes it as a quoted text; many clients do not.
         let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);

@@ -225,6 +225,15 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_that_no_service_can_be_asked_for_is_refused() {
+        let none = [("if-none-match", "\"3\"")];
+        let refused = asked(&Method::PATCH, "/v1/shelves/7", &none, r#"{"title":"x"}"#).unwrap_err();
+        assert!(refused.line().ends_with("This method has no use for the header if-none-match."), "{}", refused.line());
+        assert!(asked(&Method::DELETE, "/v1/things/7", &[("if-none-match", "*")], "").is_err());
+        assert!(asked(&Method::GET, "/v1/things/7", &none, "").is_ok());
+    }
+
+    #[test]
     fn what_does_not_fit_is_told_by_the_field_of_the_request() {
         for (verb, uri, body, field) in [
             (Method::PATCH, "/v1/shelves/7", r#"{"pages":18446744073709551616}"#, "book.pages"),

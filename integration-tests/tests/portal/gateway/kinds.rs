@@ -224,7 +224,7 @@ async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_sa
 async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
     let mut specimens = with_specimen().await?;
     let system = specimens.system();
-    let cases: [(Method, &str, Headers<'_>, &str, u16); 23] = [
+    let cases: [(Method, &str, Headers<'_>, &str, u16); 25] = [
         (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
@@ -245,6 +245,8 @@ async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow:
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "\"3\", \"4\"")], "{}", 400),
         (Method::PATCH, "/v1/mirror/t", &[], r#"{"tag":"t"}"#, 400),
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "W/\"3\"")], r#"{"shapes":{}}"#, 412),
+        (Method::PATCH, "/v1/mirror/t", &[("if-none-match", "\"3\"")], r#"{"shapes":{}}"#, 400),
+        (Method::POST, "/v1/mirror", &[("if-none-match", "*")], "{}", 400),
         (Method::GET, "/v1/specimens:emit?count=1", &[("sec-fetch-site", "cross-site")], "", 403),
         (Method::POST, "/v1/specimens:gather", &[], "{}", 404),
         (Method::POST, "/v1/specimens:log", &[], "{}", 404),
