@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     gateway::{
+        fields,
         route::Route,
         rule::{self, Binding, Body},
     },
@@ -49,10 +50,6 @@ impl Way {
         Way { own, others, is_enough }
     }
 
-    fn has(&self, field: &str) -> bool {
-        self.own.iter().any(|own| own == field)
-    }
-
     /// What a query has nothing to say of.
     fn taken(&self) -> Vec<String> {
         self.own.iter().chain(&self.others).cloned().collect()
@@ -63,16 +60,9 @@ impl Way {
 pub(crate) fn curl(route: &Route, site: &Site) -> String {
     let way = Way::of(route);
     let input = route.method.input();
-    let mut path = route.binding.template.to_string();
-    for field in &way.own {
-        path = path.replace(&format!("{{{field}}}"), &plain(&input, field));
-    }
+    let mut path = route.binding.template.filled(segments(route));
     let verb = &route.binding.verb;
-    let body = match &route.binding.body {
-        Body::Nothing => None,
-        Body::Whole => Some(message(&input, &way.own, DEPTH)),
-        Body::Field(field) => Some(value(field, DEPTH)),
-    };
+    let body = body(route, &way.own);
     let mut line = String::from("curl");
     if site.is_guarded {
         line.push_str(TOKEN);
@@ -101,14 +91,68 @@ pub(crate) fn curl(route: &Route, site: &Site) -> String {
 pub(crate) fn grpcurl(route: &Route) -> String {
     let address = route.owner.channel.address();
     let (way, input) = (Way::of(route), route.method.input());
-    let mut request = message(&input, &way.others, DEPTH);
-    if let Some(fields) = request.as_object_mut().filter(|_| way.is_enough) {
-        let own = |name: &str| input.get_field_by_json_name(name).is_some_and(|field| way.has(field.name()));
-        fields.retain(|name, _| own(name));
+    let mut request = if way.is_enough { json!({}) } else { message(&input, &way.others, DEPTH) };
+    for field in &way.own {
+        if let Some(text) = route.binding.template.text_of(field, segments(route)) {
+            put(&mut request, &fields::way(&input, field), &text);
+        }
     }
     let data = if request == json!({}) { String::new() } else { format!(" -d {}", quoted(&request.to_string())) };
     let address = address.unwrap_or_else(|| "ADDRESS:PORT".into());
     format!("grpcurl{}{data} {address} {}", access(&route.owner.channel), &route.path.as_str()[1..])
+}
+
+/// What stands in place of the wildcards of a path.
+fn segments(route: &Route) -> Vec<String> {
+    let input = route.method.input();
+    let of = |path: &str| fields::way(&input, path).pop();
+    let segments = route.binding.template.wildcards().map(|wildcard| match wildcard.field.and_then(of) {
+        Some(field) if wildcard.is_whole => plain(&field),
+        Some(field) => text(field.name()),
+        None => "x".into(),
+    });
+    segments.collect()
+}
+
+/// The body, which leaves to the path what that says.
+fn body(route: &Route, own: &[String]) -> Option<Value> {
+    let input = route.method.input();
+    let ways = own.iter().map(|path| fields::way(&input, path));
+    match &route.binding.body {
+        Body::Nothing => None,
+        Body::Whole => {
+            let mut body = message(&input, &[], DEPTH);
+            ways.for_each(|way| take_out(&mut body, &way));
+            Some(body)
+        }
+        Body::Field(field) => {
+            let mut body = value(field, DEPTH);
+            let inside = ways.filter(|way| way.first() == Some(field));
+            inside.for_each(|way| take_out(&mut body, &way[1..]));
+            Some(body)
+        }
+    }
+}
+
+fn take_out(message: &mut Value, way: &[FieldDescriptor]) {
+    let (Some((first, rest)), Some(object)) = (way.split_first(), message.as_object_mut()) else { return };
+    match object.get_mut(first.json_name()) {
+        Some(inner) if !rest.is_empty() => take_out(inner, rest),
+        _ => drop(object.remove(first.json_name())),
+    }
+}
+
+/// Puts what a path says where the way leads.
+fn put(message: &mut Value, way: &[FieldDescriptor], text: &str) {
+    let (Some((first, rest)), Some(object)) = (way.split_first(), message.as_object_mut()) else { return };
+    if rest.is_empty() {
+        // A number or a truth has its own way of being written.
+        let is_text = first.kind() == Kind::String;
+        let own = if is_text { json!(text) } else { value(first, 0) };
+        object.insert(first.json_name().to_owned(), own);
+    } else {
+        put(object.entry(first.json_name()).or_insert_with(|| json!({})), rest, text);
+    }
 }
 
 /// The fields of a request that stand in an address.
@@ -165,15 +209,59 @@ fn value(field: &FieldDescriptor, depth: usize) -> Value {
     if field.is_list() { json!([one]) } else { one }
 }
 
-fn plain(message: &MessageDescriptor, path: &str) -> String {
-    match message.get_field_by_name(path).map(|field| value(&field, 0)) {
-        Some(Value::String(text)) => text,
-        Some(other) => other.to_string(),
-        None => "x".into(),
+fn plain(field: &FieldDescriptor) -> String {
+    match value(field, 0) {
+        Value::String(text) => text,
+        other => other.to_string(),
     }
 }
 
 /// Words for a field of this name.
 fn text(name: &str) -> String {
     name.replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method as Verb;
+
+    use super::*;
+    use crate::gateway::{
+        contracts::{Found, tests::with_offer},
+        written::{SHOP, set},
+    };
+
+    #[test]
+    fn a_call_fills_the_segments_of_its_path_and_leaves_them_out_of_its_body() {
+        let site = Site { address: "http://h".into(), is_guarded: false };
+        with_offer("shop", set(SHOP), |known| {
+            for (verb, path, curl_end, grpcurl_data) in [
+                (
+                    Verb::GET,
+                    "/v1/shelves/1/books/2",
+                    "'http://h/v1/shelves/name/books/name'",
+                    r#"{"name":"shelves/name/books/name"}"#,
+                ),
+                (
+                    Verb::GET,
+                    "/v1/covers/7",
+                    "'http://h/v1/covers/1'",
+                    r#"{"book":{"name":"name","pages":"1","title":"title"}}"#,
+                ),
+                (
+                    Verb::PATCH,
+                    "/v1/shelves/1",
+                    r#"-d '{"pages":"1","title":"title"}' 'http://h/v1/shelves/name'"#,
+                    r#"{"book":{"name":"shelves/name","pages":"1","title":"title"}}"#,
+                ),
+            ] {
+                let Found::Route(route) = known.find(&verb, path, None) else { panic!("{verb} {path}") };
+                let (curl, grpcurl) = (curl(&route, &site), grpcurl(&route));
+                assert!(curl.ends_with(curl_end), "{curl}");
+                assert!(grpcurl.contains(&format!("-d '{grpcurl_data}'")), "{grpcurl}");
+                let path = curl.rsplit("http://h").next().unwrap().trim_end_matches('\'');
+                assert!(route.binding.template.matches(path), "{path}");
+            }
+        });
+    }
 }

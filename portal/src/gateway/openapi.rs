@@ -1,31 +1,35 @@
 //! What there is to be called, as an `OpenAPI` 3.1 document.
 
+mod paths;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use prost_reflect::MessageDescriptor;
-use serde_json::{Map, Value, json};
+use prost_reflect::{MessageDescriptor, MethodDescriptor};
+use serde_json::{Value, json};
 
 use crate::gateway::{
-    comments, contracts::Known, fields::is_plain, openapi::schema::Schemas, places::Place, route::Route, rule::Body,
+    comments,
+    contracts::Known,
+    fields::is_plain,
+    openapi::{paths::Paths, schema::Schemas},
+    places::Place,
+    route::Route,
+    rule::Body,
 };
 
 /// The document.
 pub(crate) fn document(known: &Known, is_guarded: bool) -> Value {
-    let mut writer = Writer { schemas: Schemas::of(known) };
-    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-    let (mut tags, mut seen) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
+    let mut writer = Writer { schemas: Schemas::of(known), names: BTreeSet::new() };
+    let (mut paths, mut tags) = (Paths::default(), BTreeMap::new());
     for place in known.places() {
         let route = place.first();
         let service = route.method.parent_service();
         let said = writer.schemas.comments(&service.parent_file()).at(service.path()).to_owned();
         tags.entry(service.full_name().to_owned()).or_insert(said);
-        let count = seen.entry(route.method.full_name().to_owned()).or_default();
-        *count += 1;
-        let operation = writer.operation(place, *count);
-        let verb = route.binding.verb.as_str().to_ascii_lowercase();
-        paths.entry(route.binding.template.to_string()).or_default().insert(verb, operation);
+        let path = paths.of(&route.binding.template);
+        let operation = writer.operation(place, &path.parameters);
+        path.add(&route.binding.verb, operation);
     }
     let tags: Vec<Value> =
         tags.into_iter().map(|(name, description)| json!({"name": name, "description": description})).collect();
@@ -41,7 +45,7 @@ pub(crate) fn document(known: &Known, is_guarded: bool) -> Value {
         "servers": [{"url": "/"}],
         "security": if is_guarded { json!([{"token": []}]) } else { json!([{}, {"token": []}]) },
         "tags": tags,
-        "paths": paths,
+        "paths": paths.finish(),
         "components": {
             "schemas": writer.schemas.finish(),
             "securitySchemes": {
@@ -59,22 +63,23 @@ pub(crate) fn document(known: &Known, is_guarded: bool) -> Value {
 
 struct Writer<'k> {
     schemas: Schemas<'k>,
+    /// Of operations, which each has for itself.
+    names: BTreeSet<String>,
 }
 
 impl Writer<'_> {
-    fn operation(&mut self, place: &Place, count: usize) -> Value {
+    fn operation(&mut self, place: &Place, parameters: &[String]) -> Value {
         let route = place.first();
         let method = &route.method;
         let service = method.parent_service();
         let said = self.schemas.comments(&service.parent_file()).at(method.path()).to_owned();
-        let number = if count == 1 { String::new() } else { format!("_{count}") };
         let (_, role) = route.need();
         let mut operation = json!({
-            "operationId": format!("{}_{}{number}", service.name(), method.name()),
+            "operationId": self.name(method),
             "tags": [service.full_name()],
             "summary": comments::summary(&said),
             "description": format!("{said}\n\nNeeds the role {role}."),
-            "parameters": self.parameters(place),
+            "parameters": self.parameters(place, parameters),
             "responses": self.responses(route),
         });
         if let Some(body) = self.body(route) {
@@ -83,15 +88,31 @@ impl Writer<'_> {
         operation
     }
 
-    fn parameters(&mut self, place: &Place) -> Vec<Value> {
+    /// A name for one more way to call a method; packages are no part of it, so that others may be called the same.
+    fn name(&mut self, method: &MethodDescriptor) -> String {
+        let name = format!("{}_{}", method.parent_service().name(), method.name());
+        let more = (2..).map(|count| format!("{name}_{count}"));
+        let mut names = std::iter::once(name.clone()).chain(more);
+        names.find(|name| self.names.insert(name.clone())).unwrap_or(name)
+    }
+
+    fn parameters(&mut self, place: &Place, names: &[String]) -> Vec<Value> {
         let route = place.first();
         let input = route.method.input();
         let mut parameters = Vec::new();
-        for path in route.binding.template.fields() {
-            let (schema, said) = self.field(&input, path);
-            let parameter =
-                json!({"name": path, "in": "path", "required": true, "schema": schema, "description": said});
-            parameters.push(parameter);
+        for (wildcard, name) in route.binding.template.wildcards().zip(names) {
+            let (whole, said) = self.field(&input, wildcard.field.unwrap_or_default());
+            let field = wildcard.field.unwrap_or("the path");
+            let (schema, said) = match (wildcard.is_whole, wildcard.is_rest) {
+                (true, _) => (whole, said),
+                (false, false) => (json!({"type": "string"}), format!("A segment of {field}. {said}")),
+                (false, true) => {
+                    (json!({"type": "string"}), format!("The rest of {field}, in one segment or several. {said}"))
+                }
+            };
+            let said = said.trim();
+            parameters
+                .push(json!({"name": name, "in": "path", "required": true, "schema": schema, "description": said}));
         }
         if route.binding.body != Body::Whole {
             let body = match &route.binding.body {

@@ -1,6 +1,6 @@
 //! Path templates of `google.api.http`, such as `/v1/products/{id}/versions/{version}:restore`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode_str;
 
@@ -29,6 +29,17 @@ struct Variable {
     behind: usize,
 }
 
+/// A segment of a template that may be any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wildcard<'t> {
+    /// The field that it fills, perhaps with others.
+    pub(crate) field: Option<&'t str>,
+    /// Whether it is all that fills this field.
+    pub(crate) is_whole: bool,
+    /// Whether it may be several.
+    pub(crate) is_rest: bool,
+}
+
 /// What a path says of the fields of the request: their paths and texts.
 pub(crate) type Captured<'t> = Vec<(&'t str, String)>;
 
@@ -49,6 +60,51 @@ impl Template {
         self.variables.iter().map(|variable| variable.field.as_str())
     }
 
+    /// Its wildcards in their order.
+    pub(crate) fn wildcards(&self) -> impl Iterator<Item = Wildcard<'_>> {
+        let wildcards = self.segments.iter().enumerate().filter(|(_, segment)| !matches!(segment, Segment::Literal(_)));
+        wildcards.map(|(at, segment)| {
+            let variable = self.variable(at);
+            Wildcard {
+                field: variable.map(|variable| variable.field.as_str()),
+                is_whole: variable.is_some_and(|variable| self.pattern(variable) == [Segment::One]),
+                is_rest: *segment == Segment::Rest,
+            }
+        })
+    }
+
+    /// The path that it becomes with these texts in place of its wildcards.
+    pub(crate) fn filled<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> String {
+        let mut path = self.joined(0..self.segments.len(), &mut texts.into_iter());
+        self.verb.iter().for_each(|verb| path.extend([":", verb]));
+        format!("/{path}")
+    }
+
+    /// What the field of a variable is with these texts in place of the wildcards of all.
+    pub(crate) fn text_of<T: AsRef<str>>(&self, field: &str, texts: impl IntoIterator<Item = T>) -> Option<String> {
+        let variable = self.variables.iter().find(|variable| variable.field == field)?;
+        let before = self.segments[..variable.first].iter().filter(|segment| !matches!(segment, Segment::Literal(_)));
+        let mut texts = texts.into_iter().skip(before.count());
+        Some(self.joined(variable.first..variable.behind, &mut texts))
+    }
+
+    fn joined<T: AsRef<str>>(&self, range: Range<usize>, texts: &mut impl Iterator<Item = T>) -> String {
+        let segments = self.segments[range].iter().map(|segment| match segment {
+            Segment::Literal(text) => text.clone(),
+            Segment::One | Segment::Rest => texts.next().map(|text| text.as_ref().to_owned()).unwrap_or_default(),
+        });
+        segments.collect::<Vec<_>>().join("/")
+    }
+
+    /// The variable that a segment is a part of.
+    fn variable(&self, at: usize) -> Option<&Variable> {
+        self.variables.iter().find(|variable| (variable.first..variable.behind).contains(&at))
+    }
+
+    fn pattern(&self, variable: &Variable) -> &[Segment] {
+        &self.segments[variable.first..variable.behind]
+    }
+
     /// Whether this is the template of a path as it came, still encoded.
     pub(crate) fn matches(&self, path: &str) -> bool {
         self.cut(path).is_some_and(|parts| self.fits(&parts))
@@ -64,7 +120,7 @@ impl Template {
                 variable.behind
             };
             let own = parts.get(variable.first..behind).unwrap_or_default();
-            let single = self.segments[variable.first..variable.behind] == [Segment::One];
+            let single = self.pattern(variable) == [Segment::One];
             let texts = own.iter().map(|part| if single { decoded(part) } else { decoded_but_slashes(part) });
             Ok((variable.field.as_str(), texts.collect::<Result<Vec<_>, _>>()?.join("/")))
         });
@@ -125,24 +181,33 @@ impl Template {
     }
 }
 
-/// The template with its variables by name, as `OpenAPI` writes it: `/v1/products/{id}:undelete`.
+/// The template as an annotation has it: `/v1/{name=shelves/*}:undelete`.
 impl std::fmt::Display for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut at = 0;
-        while at < self.segments.len() {
-            if let Some(variable) = self.variables.iter().find(|variable| variable.first == at) {
-                write!(f, "/{{{}}}", variable.field)?;
-                at = variable.behind;
-                continue;
+        for (at, segment) in self.segments.iter().enumerate() {
+            f.write_str("/")?;
+            let variable = self.variable(at);
+            let is_plain = variable.is_some_and(|variable| self.pattern(variable) == [Segment::One]);
+            match variable {
+                Some(variable) if is_plain => write!(f, "{{{}}}", variable.field)?,
+                Some(variable) if variable.first == at => write!(f, "{{{}={segment}", variable.field)?,
+                _ => write!(f, "{segment}")?,
             }
-            match &self.segments[at] {
-                Segment::Literal(text) => write!(f, "/{text}")?,
-                Segment::One => f.write_str("/*")?,
-                Segment::Rest => f.write_str("/**")?,
+            if !is_plain && variable.is_some_and(|variable| variable.behind == at + 1) {
+                f.write_str("}")?;
             }
-            at += 1;
         }
         self.verb.iter().try_for_each(|verb| write!(f, ":{verb}"))
+    }
+}
+
+impl std::fmt::Display for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Segment::Literal(text) => text,
+            Segment::One => "*",
+            Segment::Rest => "**",
+        })
     }
 }
 
@@ -257,125 +322,4 @@ fn decoded_but_slashes(part: &str) -> Result<Cow<'_, str>, NotText> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn captured(template: &str, path: &str) -> Option<Vec<(String, String)>> {
-        let template = Template::parse(template).unwrap();
-        template.matches(path).then(|| {
-            let captured = template.capture(path).unwrap();
-            captured.into_iter().map(|(field, text)| (field.to_owned(), text)).collect()
-        })
-    }
-
-    fn pairs(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
-        Some(pairs.iter().map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect())
-    }
-
-    #[test]
-    fn a_template_covers_those_whose_paths_are_all_its_own() {
-        for (one, other, covers) in [
-            ("/v1/products", "/v1/products", true),
-            ("/v1/products/{id}", "/v1/products/{name}", true),
-            ("/v1/products/{id}", "/v1/products/featured", true),
-            ("/v1/products/featured", "/v1/products/{id}", false),
-            ("/v1/products/{id}", "/v1/products/{id}:promote", true),
-            ("/v1/products", "/v1/products:promote", false),
-            ("/v1/products/{id}:watch", "/v1/products/{id}", false),
-            ("/v1/{name=shelves/**}", "/v1/shelves/1/books/{book}", true),
-            ("/v1/{name=shelves/*}", "/v1/{name=shelves/**}", false),
-            ("/v1/products/{id}", "/v1/products/{id}/versions", false),
-        ] {
-            let parse = |text| Template::parse(text).unwrap();
-            assert_eq!(parse(one).covers(&parse(other)), covers, "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn a_path_fills_the_fields_that_its_template_names() {
-        for (template, path, fields) in [
-            ("/v1/products", "/v1/products", pairs(&[])),
-            ("/v1/products/{id}", "/v1/products/7", pairs(&[("id", "7")])),
-            ("/v1/products/{id}", "/v1/products/a%2Fb%20c", pairs(&[("id", "a/b c")])),
-            ("/v1/products/{id}", "/v1/products/", None),
-            ("/v1/products/{id}", "/v1/products", None),
-            ("/v1/products/{id}", "/v1/products/7/versions", None),
-            ("/v1/products/{id}:undelete", "/v1/products/7:undelete", pairs(&[("id", "7")])),
-            ("/v1/products/{id}:undelete", "/v1/products/7", None),
-            ("/v1/products:watch", "/v1/products:watch", pairs(&[])),
-            ("/v1/{name=shelves/*/books/*}", "/v1/shelves/1/books/2", pairs(&[("name", "shelves/1/books/2")])),
-            ("/v1/{name=shelves/**}", "/v1/shelves/1%2F2/x%20y", pairs(&[("name", "shelves/1%2F2/x y")])),
-            ("/v1/{name=shelves/**}", "/v1/shelves/a%2fb%2Fc%20d", pairs(&[("name", "shelves/a%2fb%2Fc d")])),
-            ("/v1/{name=shelves/*/x}", "/v1/shelves/a%2Fb%2fc/x", pairs(&[("name", "shelves/a%2Fb%2fc/x")])),
-            ("/v1/{name=shelves/**}", "/v1/shelves", pairs(&[("name", "shelves")])),
-            ("/v1/{a.b}/**", "/v1/x/y/z", pairs(&[("a.b", "x")])),
-            ("/v1/{a}", "v1/x", None),
-        ] {
-            assert_eq!(captured(template, path), fields, "{template} {path}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_template_is_told_in_words() {
-        for (text, wrong) in [
-            ("", "'/' is missing"),
-            ("v1", "'/' is missing"),
-            ("/v1/{id", "'}' is missing"),
-            ("/v1/{}", "a name is missing"),
-            ("/v1/{id}/{id}", "id stands there twice"),
-            ("/v1/**/x", "** may only be the last segment"),
-            ("/v1/x:y:z", "is left over"),
-            ("/v1//x", "a name is missing"),
-        ] {
-            let error = Template::parse(text).unwrap_err();
-            assert!(error.contains(wrong), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn what_says_more_comes_first() {
-        let mut templates: Vec<Template> =
-            ["/v1/{rest=**}", "/v1/products/{id}", "/v1/products/new", "/v1/products/{id}:undelete", "/v1/{a}/new"]
-                .map(|text| Template::parse(text).unwrap())
-                .into();
-        templates.sort_by_key(Template::precedence);
-        let order: Vec<String> = templates.iter().map(Template::to_string).collect();
-        assert_eq!(
-            order,
-            ["/v1/products/{id}:undelete", "/v1/products/new", "/v1/products/{id}", "/v1/{a}/new", "/v1/{rest}"]
-        );
-    }
-
-    mod fuzz {
-        use super::*;
-
-        proptest! {
-            #[test]
-            fn no_text_breaks_the_parser(text in "[/{}*=.:a-z%~-]{0,40}|\\PC{0,40}") {
-                if let Ok(template) = Template::parse(&text) {
-                    prop_assert!(Template::parse(&template.to_string()).is_ok());
-                }
-            }
-
-            #[test]
-            fn no_path_breaks_a_template(path in "/[/a-z0-9:%*. é-]{0,60}|\\PC{0,60}") {
-                for text in ["/v1/{id}", "/v1/{id}:undelete", "/v1/{name=a/*/b/**}", "/v1/{rest=**}:x", "/**"] {
-                    let template = Template::parse(text).unwrap();
-                    if template.matches(&path) {
-                        let fields = template.fields().count();
-                        prop_assert!(template.capture(&path).is_ok_and(|captured| captured.len() == fields)
-                            || path.contains('%'));
-                    }
-                }
-            }
-
-            #[test]
-            fn whatever_is_encoded_comes_back(text in "\\PC{1,30}") {
-                let encoded = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC);
-                prop_assert_eq!(captured("/v1/{id}:x", &format!("/v1/{encoded}:x")), pairs(&[("id", text.as_str())]));
-            }
-        }
-    }
-}
+mod tests;

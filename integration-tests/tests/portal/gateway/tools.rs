@@ -9,6 +9,8 @@ use harness::system::System;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use super::with_specimen;
+
 /// A tool of the environment that `RUNDOO_OPENAPI` names; nothing when there is none, which is said.
 fn tool(name: &str) -> Option<PathBuf> {
     let found = std::env::var_os("RUNDOO_OPENAPI").map(|folder| PathBuf::from(folder).join("bin").join(name));
@@ -31,9 +33,13 @@ async fn succeeds(command: &mut Command) -> anyhow::Result<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_validator_accepts_the_document() -> anyhow::Result<()> {
     let Some(validator) = tool("openapi-spec-validator") else { return Ok(()) };
-    let system = System::start().await?;
+    // With a service whose paths have patterns, and whose fields are of every kind.
+    let mut specimens = with_specimen().await?;
+    let system = specimens.system();
     let file = system.folder().join("openapi.json");
-    std::fs::write(&file, system.get("/openapi.json").await?.text)?;
+    let document = system.get("/openapi.json").await?.text;
+    assert!(document.contains("/v1/mirror/folders/{tag_1}/files/{tag_2}"), "{document}");
+    std::fs::write(&file, document)?;
     let said = succeeds(Command::new(validator).arg("--schema").arg("3.1").arg(&file)).await?;
     assert!(said.contains("OK"), "{said}");
     Ok(())

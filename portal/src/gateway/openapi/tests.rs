@@ -1,7 +1,7 @@
 //! The document of our own contracts.
 
 use super::*;
-use crate::gateway::Contracts;
+use crate::gateway::{Contracts, contracts::tests::with_offer, written};
 
 fn ours() -> Value {
     let mut document = None;
@@ -63,4 +63,35 @@ fn every_operation_has_a_name_of_its_own_and_words() {
         }
     }
     assert!(names.len() > 40, "{}", names.len());
+}
+
+#[test]
+fn a_service_of_another_package_and_paths_of_one_shape_are_told_apart() {
+    with_offer("shop", written::set(written::SHOP), |known| {
+        let document = super::document(known, false);
+        let paths = document["paths"].as_object().unwrap();
+        let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+        let names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len(), "{names:?}");
+        assert!(names.contains(&"ProductService_GetProduct") && names.contains(&"ProductService_GetProduct_2"));
+
+        let names = |path: &str, verb: &str| -> Vec<String> {
+            let parameters = paths[path][verb]["parameters"].as_array().unwrap();
+            let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
+            in_path.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+        };
+        for (path, verb, expected) in [
+            ("/v1/shelves/{name_1}/books/{name_2}", "get", vec!["name_1", "name_2"]),
+            ("/v1/boxes/{name_1}", "get", vec!["name_1"]),
+            ("/v1/shelves/{name_1}", "get", vec!["name_1"]),
+            ("/v1/shelves/{name_1}", "patch", vec!["name_1"]),
+            ("/v1/things/{name}", "get", vec!["name"]),
+            ("/v1/things/{name}", "delete", vec!["name"]),
+            ("/v1/covers/{book.pages}", "get", vec!["book.pages"]),
+        ] {
+            assert_eq!(names(path, verb), expected, "{verb} {path}");
+        }
+        let pages = &paths["/v1/covers/{book.pages}"]["get"]["parameters"][0];
+        assert_eq!(pages["schema"]["format"], "int64", "{pages}");
+    });
 }
