@@ -9,6 +9,7 @@ mod wire;
 
 use std::collections::HashMap;
 
+use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
 
 pub(crate) use wire::Reader;
@@ -78,14 +79,22 @@ impl Tables {
 
     /// Appends the JSON of an encoded message.
     pub(crate) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-        let begin = out.len();
-        match self.message((0, DEEPEST), message, out) {
-            Ok(()) => Ok(()),
-            Err(Unusual) => {
-                out.truncate(begin);
-                dynamic(&self.0[0].message, message, out)
-            }
+        let (begin, kind) = (out.len(), &self.0[0].message);
+        // What is protobuf's own is not written by its fields.
+        if kind.full_name().starts_with("google.protobuf.") {
+            return whole(kind, message, out);
         }
+        if self.message((0, DEEPEST), message, out).is_ok() {
+            return Ok(());
+        }
+        out.truncate(begin);
+        let message = decoded(kind, message)?;
+        // As it is encoded again its lists are whole.
+        if self.message((0, DEEPEST), &message.encode_to_vec(), out).is_ok() {
+            return Ok(());
+        }
+        out.truncate(begin);
+        serialized(&message, out)
     }
 
     /// Writes a message by a table; so many more may be inside of it.
@@ -146,23 +155,43 @@ impl Tables {
             }
             (How::Plain(plain), item) => plain.write(item, out),
             (How::Message(table), Item::Bytes(bytes)) => self.message((*table, depth), bytes, out),
-            (How::Dynamic(kind), Item::Bytes(bytes)) => dynamic(kind, bytes, out).map_err(|_| Unusual),
+            (How::Dynamic(kind), Item::Bytes(bytes)) => {
+                serialized(&decoded(kind, bytes).map_err(|_| Unusual)?, out).map_err(|_| Unusual)
+            }
             (How::Entry(table), Item::Bytes(bytes)) => self.entry((*table, depth), bytes, out),
             _ => Err(Unusual),
         }
     }
 
-    /// An entry of a map whose key is a text, which comes first; every encoder does it so.
+    /// An entry of a map: what is at its default need not be there.
     fn entry(&self, (table, depth): (usize, u32), bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
         let [key, value] = self.0[table].fields.as_slice() else { return Err(Unusual) };
+        let How::Plain(plain) = &key.how else { return Err(Unusual) };
+        let (mut name, mut item) = (None, None);
         let mut reader = Reader::new(bytes);
-        let (Some((1, name)), Some((2, item)), None) = (reader.next()?, reader.next()?, reader.next()?) else {
-            return Err(Unusual);
-        };
-        let How::Plain(plain @ Plain::Text) = &key.how else { return Err(Unusual) };
-        plain.write(name, out)?;
+        while let Some((number, found)) = reader.next()? {
+            let there = match number {
+                1 => name.replace(found),
+                2 => item.replace(found),
+                _ => return Err(Unusual),
+            };
+            if there.is_some() {
+                return Err(Unusual);
+            }
+        }
+        plain.write_key(name.unwrap_or(plain.default()), out)?;
         out.push(b':');
-        self.field((value, depth), item, out)
+        self.field((value, depth), item.unwrap_or(value.how.default()), out)
+    }
+}
+
+impl How {
+    /// What a value is on the wire that is not there.
+    fn default(&self) -> Item<'static> {
+        match self {
+            How::Plain(plain) => plain.default(),
+            How::Message(_) | How::Dynamic(_) | How::Entry(_) => Item::Bytes(&[]),
+        }
     }
 }
 
@@ -220,8 +249,21 @@ impl Maker {
     }
 }
 
-fn dynamic(kind: &MessageDescriptor, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-    let message = DynamicMessage::decode(kind.clone(), bytes).map_err(|cause| Malformed(cause.to_string()))?;
+/// Writes a message of protobuf's own.
+fn whole(kind: &MessageDescriptor, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let begin = out.len();
+    if Plain::message(kind).is_some_and(|plain| plain.write(Item::Bytes(bytes), out).is_ok()) {
+        return Ok(());
+    }
+    out.truncate(begin);
+    serialized(&decoded(kind, bytes)?, out)
+}
+
+fn decoded(kind: &MessageDescriptor, bytes: &[u8]) -> Result<DynamicMessage, Malformed> {
+    DynamicMessage::decode(kind.clone(), bytes).map_err(|cause| Malformed(cause.to_string()))
+}
+
+fn serialized(message: &DynamicMessage, out: &mut Vec<u8>) -> Result<(), Malformed> {
     let mut serializer = serde_json::Serializer::new(out);
     message
         .serialize_with_options(&mut serializer, &SerializeOptions::new())

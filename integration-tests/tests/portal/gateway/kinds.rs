@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ask, read, with_specimen};
 
 /// What is sent, and what of it comes back: bodies of `{"shapes": …}`.
-const ALIKE: [(&str, &str); 28] = [
+const ALIKE: [(&str, &str); 31] = [
     (r#"{"text":"a\"\\\u0001é🔨"}"#, r#"{"text":"a\"\\\u0001é🔨"}"#),
     (r#"{"text":null}"#, r#"{}"#),
     (r#"{"text":""}"#, r#"{}"#),
@@ -44,6 +44,9 @@ const ALIKE: [(&str, &str); 28] = [
         r#"{"wrapped":"","anything":{"a":[1.0,null,{"b":true}]}}"#,
     ),
     (r#"{"large":1e3,"largeUnsigned":7.0}"#, r#"{"large":"1000","largeUnsigned":"7"}"#),
+    (r#"{"measure":"-Infinity"}"#, r#"{"measure":"-Infinity"}"#),
+    (r#"{"measure":"NaN","nothing":null}"#, r#"{"measure":"NaN","nothing":null}"#),
+    (r#"{"measure":0}"#, r#"{"measure":0.0}"#),
 ];
 
 /// Bodies that fit no contract, and the way to what does not.
@@ -198,13 +201,22 @@ fn others() -> Vec<Case<'static>> {
 
 /// What is easily lost on the way.
 fn corners() -> Vec<Case<'static>> {
-    vec![(
-        Method::GET,
-        "/v1/mirror/folders/1/files/a%2fb%2Fc%20d",
-        &[],
-        "",
-        json!({"tag": "folders/1/files/a%2fb%2Fc d"}),
-    )]
+    vec![
+        (
+            Method::GET,
+            "/v1/mirror/folders/1/files/a%2fb%2Fc%20d",
+            &[],
+            "",
+            json!({"tag": "folders/1/files/a%2fb%2Fc d"}),
+        ),
+        (
+            Method::GET,
+            "/v1/mirror?shapes.measure=Infinity&shapes.twice=-Infinity&shapes.first.code=0",
+            &[],
+            "",
+            json!({"shapes": {"twice": "-Infinity", "measure": "Infinity", "first": {}}}),
+        ),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

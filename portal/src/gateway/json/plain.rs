@@ -29,7 +29,12 @@ pub(super) enum Plain {
     Float,
     Double,
     Enum(EnumDescriptor),
+    /// The only value of `google.protobuf.NullValue`.
+    Null,
     Timestamp,
+    /// Numbers that may be absent.
+    FloatValue,
+    DoubleValue,
 }
 
 impl Plain {
@@ -51,18 +56,35 @@ impl Plain {
             Kind::Sfixed64 => Plain::Sfixed64,
             Kind::Float => Plain::Float,
             Kind::Double => Plain::Double,
+            Kind::Enum(kind) if kind.full_name() == "google.protobuf.NullValue" => Plain::Null,
             Kind::Enum(kind) => Plain::Enum(kind.clone()),
         }
     }
 
-    /// A message that comes so often that it is written here.
+    /// A message that comes so often that it is written here, or that the dynamic ones write as null where it is no
+    /// finite number.
     pub(super) fn message(message: &MessageDescriptor) -> Option<Plain> {
-        (message.full_name() == "google.protobuf.Timestamp").then_some(Plain::Timestamp)
+        match message.full_name() {
+            "google.protobuf.Timestamp" => Some(Plain::Timestamp),
+            "google.protobuf.FloatValue" => Some(Plain::FloatValue),
+            "google.protobuf.DoubleValue" => Some(Plain::DoubleValue),
+            _ => None,
+        }
+    }
+
+    /// What one is on the wire that is not there.
+    pub(super) fn default(&self) -> Item<'static> {
+        match self.wire() {
+            _ if !self.is_packed() => Item::Bytes(&[]),
+            Wire::Varint => Item::Varint(0),
+            Wire::Fixed32 => Item::Fixed32(0),
+            Wire::Fixed64 => Item::Fixed64(0),
+        }
     }
 
     /// Whether a list of them may come as one piece.
     pub(super) fn is_packed(&self) -> bool {
-        !matches!(self, Plain::Text | Plain::Bytes | Plain::Timestamp)
+        !matches!(self, Plain::Text | Plain::Bytes | Plain::Timestamp | Plain::FloatValue | Plain::DoubleValue)
     }
 
     pub(super) fn wire(&self) -> Wire {
@@ -80,6 +102,9 @@ impl Plain {
                 shown(out, format_args!("\"{}\"", base64::engine::general_purpose::STANDARD.encode(bytes)))
             }
             (Plain::Timestamp, Item::Bytes(bytes)) => timestamp(bytes, out),
+            (Plain::FloatValue, Item::Bytes(bytes)) => Plain::Float.write(wrapped(bytes, Item::Fixed32(0))?, out),
+            (Plain::DoubleValue, Item::Bytes(bytes)) => Plain::Double.write(wrapped(bytes, Item::Fixed64(0))?, out),
+            (Plain::Null, Item::Varint(_)) => shown(out, "null"),
             (Plain::Bool, Item::Varint(number)) => shown(out, number != 0),
             (Plain::Int32, Item::Varint(number)) => shown(out, low(number).cast_signed()),
             (Plain::Uint32, Item::Varint(number)) => shown(out, low(number)),
@@ -108,6 +133,29 @@ impl Plain {
             _ => Err(Unusual),
         }
     }
+
+    /// The same as the key of a map, which in JSON is a text whatever it is.
+    pub(super) fn write_key(&self, item: Item<'_>, out: &mut Vec<u8>) -> Result<(), Unusual> {
+        let begin = out.len();
+        self.write(item, out)?;
+        if out.get(begin) != Some(&b'"') {
+            out.insert(begin, b'"');
+            out.push(b'"');
+        }
+        Ok(())
+    }
+}
+
+/// What a wrapper holds.
+fn wrapped<'b>(bytes: &'b [u8], default: Item<'b>) -> Result<Item<'b>, Unusual> {
+    let (mut value, mut reader) = (default, Reader::new(bytes));
+    while let Some(field) = reader.next()? {
+        match field {
+            (1, item) => value = item,
+            _ => return Err(Unusual),
+        }
+    }
+    Ok(value)
 }
 
 /// Numbers of 32 bits are the low half of what comes.

@@ -6,7 +6,7 @@ use prost::Message as _;
 use prost_reflect::{Kind, Value};
 
 use super::*;
-use crate::contract;
+use crate::{contract, gateway::written as contracts};
 
 fn written(kind: &MessageDescriptor, bytes: &[u8]) -> (String, bool) {
     let tables = Tables::of(kind);
@@ -172,4 +172,47 @@ fn a_field_is_named_only_so_deep() {
     let path = |depth: usize| vec!["inner"; depth].join(".");
     assert_eq!(fields::way(&kind, &path(100)).len(), 100);
     assert!(fields::way(&kind, &path(100_000)).is_empty());
+}
+
+#[test]
+fn null_is_a_value_and_infinity_a_text_where_json_says_so() {
+    let kind = contracts::all();
+    let texts = [
+        r#"{"twice":"NaN","neither":null,"nothing":null,"nothings":[null,null]}"#,
+        r#"{"wrapped":"NaN","wrappedSingle":"-Infinity","many":["Infinity",1.5]}"#,
+        r#"{"counts":{"7":"0"},"wrapped":0.0,"measures":{"-1":"NaN"}}"#,
+    ];
+    for text in texts {
+        let mut bytes = Vec::new();
+        // The wire's own, since what reads JSON is another's.
+        for (name, value) in serde_json::from_str::<serde_json::Map<_, _>>(text).unwrap() {
+            let one = serde_json::Value::Object([(name, value)].into_iter().collect()).to_string();
+            let read = DynamicMessage::deserialize(kind.clone(), &mut serde_json::Deserializer::from_str(&one));
+            bytes.extend(read.unwrap().encode_to_vec());
+        }
+        let (came, is_direct) = written(&kind, &bytes);
+        let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!((serde_json::from_str::<serde_json::Value>(&came).unwrap(), is_direct), (expected, true));
+
+        // A list in two parts is put together, and the rest is written as before.
+        let part = |number: f64| {
+            let mut message = DynamicMessage::new(kind.clone());
+            let Kind::Message(wrapper) = kind.get_field_by_name("many").unwrap().kind() else { panic!("it is one") };
+            let mut one = DynamicMessage::new(wrapper);
+            one.set_field_by_name("value", Value::F64(number));
+            message.set_field_by_name("many", Value::List(vec![Value::Message(one)]));
+            message.encode_to_vec()
+        };
+        let parts = [part(f64::NAN), bytes, part(f64::INFINITY)].concat();
+        let (came, is_direct) = written(&kind, &parts);
+        assert!(!is_direct && came.contains("\"NaN\"") && came.contains("\"Infinity\"]"), "{came}");
+    }
+}
+
+#[test]
+fn what_is_protobufs_own_is_not_written_by_its_fields() {
+    let kind = |name: &str| contracts::all().parent_pool().get_message_by_name(name).unwrap();
+    let second = [8, 1];
+    assert_eq!(written(&kind("google.protobuf.Timestamp"), &second).0, r#""1970-01-01T00:00:01Z""#);
+    assert_eq!(written(&kind("google.protobuf.Struct"), &[]).0, "{}");
 }

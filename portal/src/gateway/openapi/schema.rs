@@ -69,11 +69,14 @@ impl<'k> Schemas<'k> {
                 json!({"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"})
             }
             Kind::Uint64 | Kind::Fixed64 => json!({"type": "string", "format": "uint64", "pattern": "^[0-9]{1,20}$"}),
-            Kind::Float | Kind::Double => json!({"type": "number"}),
+            Kind::Float | Kind::Double => json!({"anyOf": [{"type": "number"}, unbounded()]}),
         }
     }
 
     fn of_enum(&mut self, kind: &EnumDescriptor) -> Value {
+        if kind.full_name() == "google.protobuf.NullValue" {
+            return json!({"type": "null"});
+        }
         let name = kind.full_name().to_owned();
         if !self.done.contains_key(&name) {
             let comments = self.comments(&kind.parent_file());
@@ -121,9 +124,15 @@ fn well_known(message: &MessageDescriptor) -> Option<Value> {
         "Any" => json!({"type": "object", "properties": {"@type": {"type": "string"}}}),
         "BoolValue" => json!({"type": ["boolean", "null"]}),
         "StringValue" | "BytesValue" | "Int64Value" | "UInt64Value" => json!({"type": ["string", "null"]}),
-        "DoubleValue" | "FloatValue" | "Int32Value" | "UInt32Value" => json!({"type": ["number", "null"]}),
+        "Int32Value" | "UInt32Value" => json!({"type": ["number", "null"]}),
+        "DoubleValue" | "FloatValue" => json!({"anyOf": [{"type": ["number", "null"]}, unbounded()]}),
         _ => return None,
     })
+}
+
+/// Numbers that JSON has as texts only.
+fn unbounded() -> Value {
+    json!({"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]})
 }
 
 /// What goes wrong, as `problem.rs` writes it.

@@ -95,3 +95,20 @@ fn a_service_of_another_package_and_paths_of_one_shape_are_told_apart() {
         assert_eq!(pages["schema"]["format"], "int64", "{pages}");
     });
 }
+
+#[test]
+fn a_number_may_be_what_json_has_no_number_for() {
+    let mut contract = None;
+    with_offer("shop", written::set(written::SHOP), |known| {
+        let schemas = |name: &str| {
+            let field = written::all().get_field_by_name(name).unwrap();
+            Schemas::of(known).of_field(&field).to_string()
+        };
+        contract = Some(["twice", "single", "wrapped", "wrapped_single", "nothing"].map(schemas));
+    });
+    let [twice, single, wrapped, wrapped_single, nothing] = contract.unwrap();
+    for schema in [twice, single, wrapped, wrapped_single] {
+        assert!(schema.contains("NaN") && schema.contains("-Infinity") && schema.contains("number"), "{schema}");
+    }
+    assert_eq!(nothing, r#"{"type":"null"}"#);
+}
