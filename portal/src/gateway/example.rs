@@ -43,8 +43,8 @@ struct Way {
 impl Way {
     fn of(route: &Route) -> Way {
         let fields = |binding: &Binding| binding.template.fields().map(str::to_owned).collect::<Vec<_>>();
-        let (own, all) = (fields(&route.binding), rule::bindings(&route.method).unwrap_or_default());
-        let others: Vec<Vec<String>> = all.iter().map(fields).collect();
+        let (own, all) = (fields(&route.binding), rule::bindings(&route.method));
+        let others: Vec<Vec<String>> = all.iter().flatten().map(fields).collect();
         let is_enough = !own.is_empty() && others.iter().any(|other| own.iter().all(|field| !other.contains(field)));
         let others = others.into_iter().flatten().filter(|field| !own.contains(field)).collect();
         Way { own, others, is_enough }

@@ -5,6 +5,7 @@
 //! the dynamic messages of `prost-reflect` do: slower, and the same to a letter of meaning.
 
 mod plain;
+mod single;
 mod wire;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
 
+pub(crate) use single::field;
 pub(crate) use wire::Reader;
 
 use crate::gateway::json::{plain::Plain, wire::Item};

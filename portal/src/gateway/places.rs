@@ -85,18 +85,16 @@ impl Places {
     /// Puts a method where its contract wants it. Rundoo's own are to come before all others.
     pub(crate) fn add(&mut self, method: &MethodDescriptor, offer: &Offer) {
         let name = method.full_name();
-        let bindings = match rule::bindings(method) {
-            Ok(bindings) => bindings,
-            Err(wrong) => {
-                self.refused.insert(format!("{name} cannot be called over HTTP: {wrong}"));
-                return;
-            }
-        };
-        for binding in bindings {
-            let template = binding.template.clone();
-            if let Err(wrong) = self.put(method, binding, offer) {
-                self.refused.insert(format!("{name} cannot be called at {template}: {wrong}"));
-            }
+        for binding in rule::bindings(method) {
+            let refused = match binding {
+                Ok(binding) => {
+                    let template = binding.template.clone();
+                    let put = self.put(method, binding, offer);
+                    put.map_err(|wrong| format!("{name} cannot be called at {template}: {wrong}"))
+                }
+                Err(wrong) => Err(format!("{name} cannot be called over HTTP: {wrong}")),
+            };
+            self.refused.extend(refused.err());
         }
     }
 

@@ -7,7 +7,12 @@ use tonic::Status;
 
 use crate::{
     door::{Area, Role},
-    gateway::{Problem, json::Tables, rule::Binding, version},
+    gateway::{
+        Problem,
+        json::{self, Tables},
+        rule::Binding,
+        version,
+    },
 };
 
 /// Contracts that say how Rundoo itself runs: only for administrators.
@@ -25,9 +30,18 @@ pub(crate) struct Route {
     pub(crate) owner: Owner,
     /// Where the method is in gRPC: `/rundoo.products.v1.ProductService/GetProduct`.
     pub(crate) path: PathAndQuery,
-    /// Write what is sent.
-    pub(crate) tables: Tables,
+    sent: Sent,
     pub(crate) headers: Headers,
+}
+
+/// What of an answer is sent.
+#[derive(Debug)]
+enum Sent {
+    Whole(Tables),
+    /// A message in it.
+    Message(FieldDescriptor, Tables),
+    /// A field that is a list, a map, or one value.
+    Field(FieldDescriptor),
 }
 
 /// A service of the mesh that offers a method.
@@ -54,15 +68,9 @@ impl Route {
     pub(crate) fn new(method: MethodDescriptor, binding: Binding, owner: Owner) -> Result<Route, String> {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let path = PathAndQuery::try_from(path).map_err(|_| "the name of the method is no path".to_owned())?;
-        let sent = match &binding.answer {
-            None => method.output(),
-            Some(field) => match field.kind() {
-                Kind::Message(message) if !field.is_list() && !field.is_map() => message,
-                _ => return Err(format!("response_body {} is no message", field.name())),
-            },
-        };
+        let sent = Sent::of(&method, &binding);
         let headers = Headers::of(&method, &binding);
-        Ok(Route { tables: Tables::of(&sent), path, headers, method, binding, owner })
+        Ok(Route { sent, path, headers, method, binding, owner })
     }
 
     /// Who may call it, where.
@@ -90,11 +98,30 @@ impl Route {
 
     /// Writes an answer as JSON, or the part of it that the annotation names.
     pub(crate) fn write(&self, answer: &[u8], json: &mut Vec<u8>) -> Result<(), Problem> {
-        let sent = self.binding.answer.as_ref().map_or(answer, |field| version::message(field, answer));
-        self.tables.write(sent, json).map_err(|cause| {
+        let written = match &self.sent {
+            Sent::Whole(tables) => tables.write(answer, json),
+            Sent::Message(field, tables) => tables.write(version::message(field, answer), json),
+            Sent::Field(field) => json::field(field, answer, json),
+        };
+        written.map_err(|cause| {
             tracing::error!("{cause}");
             Problem::of(&Status::internal("the service's answer could not be read"), false)
         })
+    }
+}
+
+impl Sent {
+    fn of(method: &MethodDescriptor, binding: &Binding) -> Sent {
+        let Some(field) = &binding.answer else { return Sent::Whole(Tables::of(&method.output())) };
+        match field.kind() {
+            // Those of protobuf itself are not written by their fields.
+            Kind::Message(message)
+                if !field.is_list() && !field.is_map() && !message.full_name().starts_with("google.protobuf.") =>
+            {
+                Sent::Message(field.clone(), Tables::of(&message))
+            }
+            _ => Sent::Field(field.clone()),
+        }
     }
 }
 

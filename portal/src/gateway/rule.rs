@@ -29,23 +29,20 @@ pub(crate) enum Body {
     Field(FieldDescriptor),
 }
 
-/// The ways to call a method, none when it has no annotation. The error says what is wrong with it.
-pub(crate) fn bindings(method: &MethodDescriptor) -> Result<Vec<Binding>, String> {
-    let Some(option) = method.parent_pool().get_extension_by_name(OPTION) else { return Ok(Vec::new()) };
+/// The ways to call a method, none when it has no annotation. Each is read by itself: an error says what is wrong with it.
+pub(crate) fn bindings(method: &MethodDescriptor) -> Vec<Result<Binding, String>> {
+    let Some(option) = method.parent_pool().get_extension_by_name(OPTION) else { return Vec::new() };
     let options = method.options();
     if !options.has_extension(&option) {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let rule = options.get_extension(&option);
-    let Value::Message(rule) = rule.as_ref() else { return Err("the annotation is no message".into()) };
-    let mut bindings = vec![read(method, rule)?];
+    let Value::Message(rule) = rule.as_ref() else { return vec![Err("the annotation is no message".into())] };
+    let mut bindings = vec![read(method, rule)];
     if let Some(Value::List(more)) = rule.get_field_by_name("additional_bindings").as_deref() {
-        for rule in more {
-            let Value::Message(rule) = rule else { continue };
-            bindings.push(read(method, rule)?);
-        }
+        bindings.extend(more.iter().filter_map(Value::as_message).map(|rule| read(method, rule)));
     }
-    Ok(bindings)
+    bindings
 }
 
 fn read(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Binding, String> {

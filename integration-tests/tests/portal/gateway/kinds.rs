@@ -209,6 +209,8 @@ fn corners() -> Vec<Case<'static>> {
             "",
             json!({"tag": "folders/1/files/a%2fb%2Fc d"}),
         ),
+        (Method::GET, "/v1/mirror:tag?tag=alone", &[], "", json!("alone")),
+        (Method::GET, "/v1/mirror:tag", &[], "", json!("")),
         (
             Method::GET,
             "/v1/mirror?shapes.measure=Infinity&shapes.twice=-Infinity&shapes.first.code=0",

@@ -1,7 +1,10 @@
 //! Services that say what ours say, or stand where ours do.
 
 use super::*;
-use crate::door::{Area, Role};
+use crate::{
+    door::{Area, Role},
+    gateway::written,
+};
 
 const CREATE: &str = "/v1/products";
 
@@ -81,5 +84,37 @@ fn nobody_takes_a_path_that_is_one_of_ours() {
         let words = "aaaaaa.products.v1.ProductService.CreateProduct cannot be called at /v1/products: \
                      rundoo.products.v1.ProductService.CreateProduct is there";
         assert!(refused.contains(words), "{refused:?}");
+    });
+}
+
+#[test]
+fn each_way_to_call_a_method_stands_for_itself() {
+    with_offer("shop", written::set(written::SHOP), |known| {
+        for path in ["/v1/parts:books", "/v1/parts:time"] {
+            assert_eq!(route(known, &Verb::GET, path, None).owner.service, "shop", "{path}");
+        }
+        let refused: Vec<&str> = known.places.refused().iter().map(String::as_str).collect();
+        let name = "shop.v1.ProductService.GetParts cannot be called over HTTP";
+        assert_eq!(
+            refused,
+            [
+                format!("{name}: \"/v1/parts/**/x\": ** may only be the last segment"),
+                format!("{name}: shop.v1.Answer has no field nobody"),
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_list_or_a_moment_of_an_answer_is_sent_alone() {
+    with_offer("shop", written::set(written::SHOP), |known| {
+        // A book that is called a, and the first second.
+        let answer = [10, 3, 10, 1, b'a', 18, 2, 8, 1];
+        for (path, text) in [("/v1/parts:books", r#"[{"name":"a"}]"#), ("/v1/parts:time", r#""1970-01-01T00:00:01Z""#)]
+        {
+            let mut json = Vec::new();
+            route(known, &Verb::GET, path, None).write(&answer, &mut json).unwrap();
+            assert_eq!(String::from_utf8(json).unwrap(), text);
+        }
     });
 }
