@@ -142,9 +142,17 @@ fn infer_mask(route: &Route, named: Vec<Named>, message: &mut DynamicMessage) ->
     }
     // What names the thing, the version or the request is no part of what is changed.
     let others = ["etag", "request_id", "validate_only", "update_mask", "allow_missing"];
-    let own = named.into_iter().map(|named| named.field).filter(|field| {
-        !others.contains(&field.name()) && !route.binding.template.fields().any(|path| path == field.name())
-    });
+    // The path names fields of the request, and the body perhaps those of one of them.
+    let outside = match &route.binding.body {
+        Body::Field(field) => format!("{}.", field.name()),
+        _ => String::new(),
+    };
+    let is_in_path = |name: &str| {
+        let mut paths = route.binding.template.fields();
+        paths.any(|path| path == name || path.strip_prefix(&outside) == Some(name))
+    };
+    let own = named.into_iter().map(|named| named.field);
+    let own = own.filter(|field| !others.contains(&field.name()) && !is_in_path(field.name()));
     let paths: BTreeSet<String> = own.map(|field| field.name().to_owned()).collect();
     if paths.is_empty() {
         return nothing();
@@ -222,6 +230,16 @@ mod tests {
             }));
         });
         asked.unwrap()
+    }
+
+    #[test]
+    fn a_mask_names_nothing_that_the_path_says() {
+        let patch = |body| asked(&Method::PATCH, "/v1/shelves/7", &[], body);
+        assert_eq!(
+            patch(r#"{"name":"shelves/7","title":"x"}"#).unwrap(),
+            r#"{"book":{"name":"shelves/7","title":"x"},"updateMask":"title"}"#
+        );
+        assert!(patch(r#"{"name":"shelves/7"}"#).unwrap_err().line().contains("names what it changes"));
     }
 
     #[test]

@@ -212,6 +212,13 @@ fn corners() -> Vec<Case<'static>> {
         (Method::GET, "/v1/mirror:tag?tag=alone", &[], "", json!("alone")),
         (Method::GET, "/v1/mirror:tag", &[], "", json!("")),
         (
+            Method::PATCH,
+            "/v1/mirror/texts/x",
+            &[],
+            r#"{"text":"x","small":1}"#,
+            json!({"shapes": {"text": "x", "small": 1}, "updateMask": "small"}),
+        ),
+        (
             Method::GET,
             "/v1/mirror?shapes.measure=Infinity&shapes.twice=-Infinity&shapes.first.code=0",
             &[],
@@ -238,7 +245,7 @@ async fn paths_queries_bodies_and_headers_fill_the_fields_that_the_annotation_sa
 async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow::Result<()> {
     let mut specimens = with_specimen().await?;
     let system = specimens.system();
-    let cases: [(Method, &str, Headers<'_>, &str, u16); 25] = [
+    let cases: [(Method, &str, Headers<'_>, &str, u16); 26] = [
         (Method::GET, "/v1/mirror?shapes=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.inner=x", &[], "", 400),
         (Method::GET, "/v1/mirror?shapes.counts.a=1", &[], "", 400),
@@ -261,6 +268,7 @@ async fn what_does_not_fit_is_refused_and_never_reaches_the_service() -> anyhow:
         (Method::PATCH, "/v1/mirror/t", &[("if-match", "W/\"3\"")], r#"{"shapes":{}}"#, 412),
         (Method::PATCH, "/v1/mirror/t", &[("if-none-match", "\"3\"")], r#"{"shapes":{}}"#, 400),
         (Method::POST, "/v1/mirror", &[("if-none-match", "*")], "{}", 400),
+        (Method::PATCH, "/v1/mirror/texts/x", &[], r#"{"text":"x"}"#, 400),
         (Method::GET, "/v1/specimens:emit?count=1", &[("sec-fetch-site", "cross-site")], "", 403),
         (Method::POST, "/v1/specimens:gather", &[], "{}", 404),
         (Method::POST, "/v1/specimens:log", &[], "{}", 404),
