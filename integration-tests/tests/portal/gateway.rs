@@ -122,7 +122,7 @@ async fn what_is_wrong_with_a_request_is_told_as_a_problem() -> anyhow::Result<(
         assert_eq!(problem["request_id"].as_str(), page.headers["x-request-id"].to_str().ok());
     }
     let other = ask(&system, &Method::PUT, "/v1/products/1", &[], "{}").await?;
-    assert_eq!(other.headers["allow"], "GET, PATCH, DELETE");
+    assert_eq!(other.headers["allow"], "GET, HEAD, PATCH, DELETE");
 
     // By its length alone: nobody waits for what is refused.
     let mut large = TcpStream::connect(system.portal()).await?;

@@ -112,13 +112,13 @@ impl Known {
     /// Who answers a request; `asked` names the service, where several offer a method.
     pub(crate) fn find(&self, verb: &Verb, path: &str, asked: Option<&str>) -> Found {
         // What answers GET answers HEAD: whoever sends it drops the body.
-        let own = if *verb == Verb::HEAD { &Verb::GET } else { verb };
-        if let Some(place) = self.places.at(own, path) {
+        let own = |verb: &Verb| if *verb == Verb::HEAD { Verb::GET } else { verb.clone() };
+        if let Some(place) = self.places.at(&own(verb), path) {
             let route = place.route(asked).cloned();
             return route.map_or_else(|| Found::Others(place.owners().map(str::to_owned).collect()), Found::Route);
         }
-        let others = [Verb::GET, Verb::POST, Verb::PUT, Verb::PATCH, Verb::DELETE];
-        let verbs: Vec<_> = others.into_iter().filter(|verb| self.places.at(verb, path).is_some()).collect();
+        let others = [Verb::GET, Verb::HEAD, Verb::POST, Verb::PUT, Verb::PATCH, Verb::DELETE];
+        let verbs: Vec<_> = others.into_iter().filter(|verb| self.places.at(&own(verb), path).is_some()).collect();
         if verbs.is_empty() { Found::Nothing } else { Found::Verbs(verbs) }
     }
 

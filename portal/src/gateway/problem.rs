@@ -19,6 +19,9 @@ use crate::{
 /// What such answers are called.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// What is to be sent where nobody is known.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"rundoo\"");
+
 /// The gateway's own reasons, and what they mean.
 pub(crate) const OWN_REASONS: [(&str, &str); 21] = [
     ("INVALID_REQUEST", "The request does not fit the contract of the method; `violations` names what does not."),
@@ -226,6 +229,10 @@ impl IntoResponse for Problem {
         if let Some(allow) = self.0.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 15.5.2; what a door says of a token takes its place.
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        }
         response.extensions_mut().insert(Told(format!("{} {}: {}", self.0.code, self.0.reason, self.0.detail)));
         response
     }
@@ -275,5 +282,24 @@ pub(crate) fn name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_say_who_it_is_is_told_how() {
+        let answer = |status: Status| Problem::of(&status, false).into_response();
+        let unknown = answer(Status::unauthenticated("who are you?"));
+        assert_eq!((unknown.status().as_u16(), &unknown.headers()[header::WWW_AUTHENTICATE]), (401, &CHALLENGE));
+        assert!(!answer(Status::permission_denied("no")).headers().contains_key(header::WWW_AUTHENTICATE));
+
+        let more = HeaderValue::from_static("Bearer realm=\"rundoo\", error=\"invalid_token\"");
+        let mut instead = Response::new(Body::empty());
+        instead.headers_mut().insert(header::WWW_AUTHENTICATE, more.clone());
+        let told = Problem::of(&Status::unauthenticated("no"), false).answer(instead);
+        assert_eq!(told.headers()[header::WWW_AUTHENTICATE], more);
     }
 }

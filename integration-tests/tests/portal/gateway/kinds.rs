@@ -307,6 +307,7 @@ async fn every_code_of_grpc_has_its_status_in_http() -> anyhow::Result<()> {
             ask(system, &Method::POST, "/v1/specimens:write", &[], &format!(r#"{{"task":{{"code":{code}}}}}"#)).await?;
         assert_eq!((page.status.as_u16(), &read(&page)?["code"]), (status, &json!(name)), "{}", page.text);
         assert_eq!(page.headers.contains_key("retry-after"), [8, 14].contains(&code), "{name}");
+        assert_eq!(page.headers.contains_key("www-authenticate"), code == 16, "{name}");
     }
     let slow = "/v1/specimens:echo?task.wait=5s";
     let page = ask(system, &Method::GET, slow, &[("request-timeout", "0.2")], "").await?;

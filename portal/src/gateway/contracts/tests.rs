@@ -118,3 +118,11 @@ fn a_list_or_a_moment_of_an_answer_is_sent_alone() {
         }
     });
 }
+
+#[test]
+fn what_answers_get_answers_head() {
+    with_offer("shop", written::set(written::SHOP), |known| {
+        let Found::Verbs(verbs) = known.find(&Verb::PUT, "/v1/things/7", None) else { panic!("it has others") };
+        assert_eq!(verbs, [Verb::GET, Verb::HEAD, Verb::DELETE]);
+    });
+}
