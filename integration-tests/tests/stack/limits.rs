@@ -110,7 +110,9 @@ async fn who_pays_no_heed_to_that_limit_is_refused_and_the_process_goes_on() -> 
         heads.push(async move { (head.await.is_ok(), body) });
     }
     mesh::spawn("raw connection", async move { drop(connection.await) });
-    drop(tokio::time::timeout(Duration::from_millis(500), join_all(heads)).await);
+    // Held until it was looked: of those that are let go the handlers end a moment later.
+    let mut heads = std::pin::pin!(join_all(heads));
+    let _waiting = tokio::time::timeout(Duration::from_millis(500), heads.as_mut()).await;
 
     specimens.plain(0).await?.echo(echo(Task::default())).await?;
     let stats = specimens.stats(0).await?;
