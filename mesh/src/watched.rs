@@ -66,10 +66,9 @@ impl<T: Send + Sync + 'static> Watched<T> {
         self.0.current()
     }
 
-    /// Waits for a change that is taken up from now on.
-    pub(crate) async fn changed(&self) {
-        // It is sent by what we hold.
-        let _change = self.0.changes.subscribe().changed().await;
+    /// Tells of each change that is taken up from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 }
 

@@ -35,8 +35,10 @@ impl Shown {
 
     /// Resolves, with the reason, when it is believed no more: it has expired, or its authority is gone.
     pub(crate) async fn doubted(&self) -> String {
+        let mut changes = self.certificates.0.changes();
         loop {
-            let _either = tokio::time::timeout(EVERY, self.certificates.0.changed()).await;
+            // It is sent by what we hold.
+            let _either = tokio::time::timeout(EVERY, changes.changed()).await;
             tokio::time::sleep(SPREAD.mul_f64(fastrand::f64())).await;
             if let Err(why) = self.judge(UnixTime::now()) {
                 return words(&why);
