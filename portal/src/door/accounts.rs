@@ -184,9 +184,14 @@ impl Accounts {
     /// Whether the account is known at this address: it logged in from there not long ago, or is still.
     async fn standing(&self, name: Option<&Name>, client: &Client) -> Result<Standing, StoreError> {
         let (network, now) = (client.network(), Instant::now());
-        let Some(name) = name.filter(|name| self.attempts.is_shut(name, now)) else { return Ok(Standing::Stranger) };
-        if self.attempts.knows(name, network) {
+        let Some(name) = name else { return Ok(Standing::Stranger) };
+        let is_shut = self.attempts.is_shut(name, now);
+        if (is_shut || self.hasher.is_full()) && self.attempts.knows(name, network) {
             return Ok(Standing::Known);
+        }
+        // In a flood of strangers the file is not asked for each.
+        if !is_shut {
+            return Ok(Standing::Stranger);
         }
         let is_here = |session: &Session| session.address.parse().is_ok_and(|address| Network::of(address) == network);
         let is_known = self.store.sessions(Some(name)).await?.iter().any(is_here);
@@ -202,7 +207,7 @@ impl Accounts {
     ) -> Result<Account, Refusal> {
         let who = (name.clone(), standing);
         let attempt = self.attempts.begin(who, client.network(), Instant::now()).map_err(Refusal::Wait)?;
-        let place = self.hasher.enter().await?;
+        let place = self.hasher.enter(standing).await?;
         let account = match &name {
             Some(name) => self.store.account(name).await?,
             None => None,

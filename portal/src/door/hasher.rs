@@ -20,11 +20,17 @@ use tokio::{
 };
 use tracing::{debug, error};
 
-use super::password::{self, Memory};
+use super::{
+    attempts::Standing,
+    password::{self, Memory},
+};
 
 /// Passwords that are computed at once, on half of the cores at most, and those that may wait for it.
 const AT_ONCE: usize = 2;
 const WAITING: usize = 64;
+
+/// Places that strangers do not take: whoever guesses is not to keep out who is known.
+const KEPT_FREE: usize = 8;
 
 /// What whoever is refused waits for that, about; of those who do, so many at once. The next ones are told at once.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -46,6 +52,7 @@ pub(crate) struct Busy;
 pub(crate) struct Hasher {
     seats: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    kept_free: Arc<Semaphore>,
     pauses: Arc<Semaphore>,
     threads: Arc<OnceLock<Sender<Work>>>,
 }
@@ -60,12 +67,22 @@ impl Hasher {
     pub(crate) fn new() -> Hasher {
         let room = |most| Arc::new(Semaphore::new(most));
         let (seats, places) = (room(at_once()), room(AT_ONCE + WAITING));
-        Hasher { seats, places, pauses: room(PAUSING), threads: Arc::default() }
+        Hasher { seats, places, kept_free: room(KEPT_FREE), pauses: room(PAUSING), threads: Arc::default() }
+    }
+
+    /// Whether strangers get no place now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.places.available_permits() == 0
     }
 
     /// Takes a place, before anything is done for who comes.
-    pub(crate) async fn enter(&self) -> Result<Place, Busy> {
+    pub(crate) async fn enter(&self, standing: Standing) -> Result<Place, Busy> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        if standing == Standing::Known
+            && let Ok(place) = Arc::clone(&self.kept_free).try_acquire_owned()
+        {
             return Ok(place);
         }
         if let Ok(_pausing) = self.pauses.try_acquire() {
@@ -80,9 +97,9 @@ impl Hasher {
         self.compute(place, move |memory| password::fits(kept.as_deref(), &password, memory)).await
     }
 
-    /// What is kept of a password.
+    /// What is kept of a password that somebody gives who is in already.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Busy> {
-        let place = self.enter().await?;
+        let place = self.enter(Standing::Known).await?;
         self.compute(place, move |memory| password::hash(&password, memory)).await
     }
 
@@ -164,7 +181,7 @@ mod tests {
     async fn those_who_come_when_too_many_wait_are_told_so_and_nothing_is_computed() {
         let hasher = Hasher::new();
         let fits = async || {
-            let place = hasher.enter().await?;
+            let place = hasher.enter(Standing::Stranger).await?;
             hasher.fits(place, None, "wrong".into()).await
         };
         let all = (0..100).map(|_| fits());
@@ -176,11 +193,28 @@ mod tests {
         assert_eq!(fits().await, Ok(false), "and all places are free again");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn strangers_do_not_take_all_places() {
+        let hasher = Hasher::new();
+        let mut places = Vec::new();
+        while !hasher.is_full() {
+            places.push(hasher.enter(Standing::Stranger).await.unwrap());
+        }
+
+        assert!(hasher.enter(Standing::Stranger).await.is_err());
+        for _ in 0..KEPT_FREE {
+            places.push(hasher.enter(Standing::Known).await.unwrap());
+        }
+        assert!(hasher.enter(Standing::Known).await.is_err());
+        drop(places);
+        assert!(!hasher.is_full() && hasher.enter(Standing::Stranger).await.is_ok());
+    }
+
     #[tokio::test]
     async fn what_was_hashed_fits() {
         let hasher = Hasher::new();
         let kept = hasher.hash("correct horse battery".into()).await.unwrap();
-        let place = hasher.enter().await.unwrap();
+        let place = hasher.enter(Standing::Stranger).await.unwrap();
         assert_eq!(hasher.fits(place, Some(kept), "correct horse battery".into()).await, Ok(true));
     }
 }
