@@ -96,9 +96,12 @@ impl Certificates {
 
     /// Shakes hands with who dialled us, and says who it is.
     pub(crate) async fn accept(&self, stream: TcpStream) -> Result<(server::TlsStream<TcpStream>, Shown), Failure> {
+        // Before they are read: what changes during the handshake is a change.
+        let changes = self.0.changes();
         let acceptor = TlsAcceptor::from(self.0.current().server.clone());
         let stream = bounded(acceptor.accept(stream)).await?;
-        let shown = Shown::new(stream.get_ref().1.peer_certificates().unwrap_or_default(), self.clone())?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let shown = Shown::new(chain, self.clone(), changes)?;
         Ok((stream, shown))
     }
 }

@@ -242,7 +242,7 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, be
 
 /// Resolves when a certificate is believed no more; never where none is asked for.
 async fn doubted(shown: Option<Shown>) {
-    let Some(shown) = shown else { return std::future::pending().await };
+    let Some(mut shown) = shown else { return std::future::pending().await };
     let why = shown.doubted().await;
     tracing::warn!("ends a connection of {}: {why}", shown.name());
 }

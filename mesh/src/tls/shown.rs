@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier as _;
+use tokio::sync::watch;
 
 use super::{Certificates, Failure, Name, failure::words};
 
@@ -20,12 +21,18 @@ pub(crate) struct Shown {
     name: Arc<Name>,
     chain: Vec<CertificateDer<'static>>,
     certificates: Certificates,
+    /// Of the files, from before the handshake.
+    changes: watch::Receiver<u64>,
 }
 
 impl Shown {
-    pub(super) fn new(chain: &[CertificateDer<'static>], certificates: Certificates) -> Result<Self, Failure> {
+    pub(super) fn new(
+        chain: &[CertificateDer<'static>],
+        certificates: Certificates,
+        changes: watch::Receiver<u64>,
+    ) -> Result<Self, Failure> {
         let name = chain.first().and_then(|leaf| Name::of(leaf).ok()).ok_or(Failure::Nameless)?;
-        Ok(Self { name: Arc::new(name), chain: chain.to_vec(), certificates })
+        Ok(Self { name: Arc::new(name), chain: chain.to_vec(), certificates, changes })
     }
 
     /// Whose it is.
@@ -34,11 +41,10 @@ impl Shown {
     }
 
     /// Resolves, with the reason, when it is believed no more: it has expired, or its authority is gone.
-    pub(crate) async fn doubted(&self) -> String {
-        let mut changes = self.certificates.0.changes();
+    pub(crate) async fn doubted(&mut self) -> String {
         loop {
             // It is sent by what we hold.
-            let _either = tokio::time::timeout(EVERY, changes.changed()).await;
+            let _either = tokio::time::timeout(EVERY, self.changes.changed()).await;
             tokio::time::sleep(SPREAD.mul_f64(fastrand::f64())).await;
             if let Err(why) = self.judge(UnixTime::now()) {
                 return words(&why);
