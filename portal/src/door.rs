@@ -38,7 +38,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
-use mesh::{App, Call, call::Actor};
+use mesh::{App, Call, Complaints, call::Actor};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -74,6 +74,7 @@ struct Parts {
     buckets: Option<Buckets>,
     proxies: Vec<IpAddr>,
     refused: audit::Refused,
+    strangers: Complaints,
 }
 
 impl Door {
@@ -92,6 +93,7 @@ impl Door {
             buckets: settings.rate(is_guarded).map(Buckets::new),
             proxies: settings.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
             refused: audit::Refused::none(),
+            strangers: Complaints::default(),
         };
         if !is_guarded {
             return Ok(Door(Arc::new(parts)));
@@ -113,8 +115,8 @@ impl Door {
     /// A door through which everybody comes.
     #[cfg(test)]
     pub(crate) fn unlocked() -> Door {
-        let refused = audit::Refused::none();
-        Door(Arc::new(Parts { accounts: None, buckets: None, proxies: Vec::new(), refused }))
+        let (refused, strangers) = (audit::Refused::none(), Complaints::default());
+        Door(Arc::new(Parts { accounts: None, buckets: None, proxies: Vec::new(), refused, strangers }))
     }
 
     /// The accounts; nothing while the door is open, for then nobody needs one.
@@ -125,6 +127,11 @@ impl Door {
     /// Those who did not come in.
     pub(crate) fn refused(&self) -> &audit::Refused {
         &self.0.refused
+    }
+
+    /// What of somebody unknown comes to nothing, as far as it is told.
+    pub(crate) fn strangers(&self) -> &Complaints {
+        &self.0.strangers
     }
 
     /// Whether people log in.
@@ -189,8 +196,23 @@ impl Door {
         buckets.take(key, Instant::now()).map_err(|seconds| Denial::TooMany { seconds })
     }
 
-    /// Who may come in with this request; everybody where nothing is needed.
+    /// Who may come in with this request; everybody where nothing is needed. With a refusal comes whose it is, where
+    /// that is known.
     async fn judge(
+        &self,
+        need: Need,
+        credential: Result<Option<Credential>, Denial>,
+        client: &Client,
+    ) -> Result<Option<Visitor>, (Failure, Option<Visitor>)> {
+        let visitor = self.recognise(need, credential, client).await.map_err(|failure| (failure, None))?;
+        match self.allows(need, visitor.as_ref(), client) {
+            Ok(()) => Ok(visitor),
+            Err(failure) => Err((failure, visitor)),
+        }
+    }
+
+    /// Who asks; nobody where nothing is needed and nothing counts.
+    async fn recognise(
         &self,
         need: Need,
         credential: Result<Option<Credential>, Denial>,
@@ -202,22 +224,24 @@ impl Door {
             Err(denial) => Err(denial),
         };
         // Who sends a token that does not count may still see what is everybody's.
-        let visitor = match visitor {
+        match visitor {
             Err(denial @ (Denial::UnknownToken | Denial::ExpiredToken | Denial::RevokedToken)) => {
                 self.limit(Key::Network(client.network())).map_err(Failure::Denied)?;
-                if need == Need::Nothing { None } else { return Err(Failure::Denied(denial)) }
+                if need == Need::Nothing { Ok(None) } else { Err(Failure::Denied(denial)) }
             }
-            other => other.map_err(Failure::Denied)?,
-        };
-        let key = visitor.as_ref().and_then(Visitor::key).unwrap_or(Key::Network(client.network()));
-        self.limit(key).map_err(Failure::Denied)?;
-        match (need, &visitor) {
-            (Need::Nothing, _) | (Need::Login, Some(_)) => {}
-            (_, None) => return Err(Failure::Denied(Denial::Login)),
-            (Need::Role(Area::Products, role), Some(visitor)) => visitor.demand(role)?,
-            (Need::Role(area, role), Some(visitor)) => visitor.demand_in(area, role)?,
+            other => other.map_err(Failure::Denied),
         }
-        Ok(visitor)
+    }
+
+    fn allows(&self, need: Need, visitor: Option<&Visitor>, client: &Client) -> Result<(), Failure> {
+        let key = visitor.and_then(Visitor::key).unwrap_or(Key::Network(client.network()));
+        self.limit(key).map_err(Failure::Denied)?;
+        match (need, visitor) {
+            (Need::Nothing, _) | (Need::Login, Some(_)) => Ok(()),
+            (_, None) => Err(Failure::Denied(Denial::Login)),
+            (Need::Role(Area::Products, role), Some(visitor)) => visitor.demand(role),
+            (Need::Role(area, role), Some(visitor)) => visitor.demand_in(area, role),
+        }
     }
 }
 
@@ -228,11 +252,17 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
     let credential = Credential::read(request.headers(), &client);
     let visitor = match door.judge(need, credential.clone(), &client).await {
         Ok(visitor) => visitor,
-        Err(Failure::Denied(Denial::Login)) if is_for_people(request.method(), request.uri(), request.headers()) => {
+        Err((Failure::Denied(Denial::Login), None))
+            if is_for_people(request.method(), request.uri(), request.headers()) =>
+        {
             let to = request.uri().path_and_query().map_or("/", |path| path.as_str());
             return Redirect::to(&link("/login", &[("next", to)])).into_response();
         }
-        Err(failure) => return failure.into_response(),
+        Err((failure, visitor)) => {
+            let mut answer = failure.into_response();
+            visitor.into_iter().for_each(|visitor| drop(answer.extensions_mut().insert(visitor)));
+            return answer;
+        }
     };
     let Some(visitor) = visitor else { return next.run(request).await };
     if let (Some(name), Some(call)) = (visitor.name(), Call::current()) {

@@ -139,16 +139,21 @@ pub(crate) async fn receive(
             let is_stranger = failure.is_some() && door.is_guarded() && visit.visitor.is_none();
             let cause = failure.map(|failure| failure.to_string()).or(told.map(|Told(words)| words));
             let has_failed = cause.is_some();
-            let cause = cause.unwrap_or_default();
+            let why = cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"));
             let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
             traces.answered(&format!("{method} {path}"), &call, started.elapsed(), status);
-            if is_flood || is_stranger && !response.status().is_server_error() {
-                door.refused().say(visit.visitor.as_ref().and_then(Visitor::name), &client, &cause);
+            if is_flood {
+                let name = visit.visitor.as_ref().and_then(Visitor::name);
+                door.refused().say(name, &client, &cause.unwrap_or_default());
             } else if response.status().is_server_error() {
-                warn!(http.status = status, "{method} {path} answered {status} in {millis} ms: {cause}");
+                warn!(http.status = status, "{method} {path} answered {status} in {millis} ms{why}");
+            } else if is_stranger {
+                door.strangers().warn(|more| {
+                    info!(http.status = status, "{method} {path} answered {status} in {millis} ms{why}{more}");
+                });
             } else if has_failed {
                 // Whoever quotes its request id should find it.
-                info!(http.status = status, "{method} {path} answered {status} in {millis} ms: {cause}");
+                info!(http.status = status, "{method} {path} answered {status} in {millis} ms{why}");
             } else {
                 debug!(http.status = status, "{method} {path} answered {status} in {millis} ms");
             }

@@ -116,7 +116,7 @@ impl Accounts {
     /// Whose session this is; nobody's when it has ended.
     pub(crate) async fn in_session(&self, digest: Digest, now: i64) -> Result<Option<Visitor>, Denial> {
         let Some(session) = self.store.session(&digest).await.map_err(away)? else { return Ok(None) };
-        if now >= session.begun + LONGEST || now >= session.seen + IDLE {
+        if !session.counts(now) {
             return Ok(None);
         }
         if now >= session.seen + SEEN_EVERY {
@@ -170,8 +170,8 @@ impl Accounts {
         client: &Client,
     ) -> Result<Account, Refusal> {
         password::judge(&next, name).map_err(Refusal::Silly)?;
-        // Whoever is in has shown the password once: nobody who guesses it elsewhere is in the way.
-        let account = self.prove((Some(name.clone()), Standing::Known), present, client).await?;
+        let standing = self.standing(Some(name), client).await?;
+        let account = self.prove((Some(name.clone()), standing), present, client).await?;
         let password = self.hasher.hash(next).await?;
         match self.store.set_password(name, &password, Some(&account.password)).await {
             Err(StoreError::Missing) => return Err(Refusal::Wrong),
@@ -189,11 +189,15 @@ impl Accounts {
         if (is_shut || self.hasher.is_full()) && self.attempts.knows(name, network) {
             return Ok(Standing::Known);
         }
-        // In a flood of strangers the file is not asked for each.
-        if !is_shut {
+        // The file is not asked for who has to wait in any case, nor because many come.
+        if !is_shut || self.attempts.waits(network, now) {
             return Ok(Standing::Stranger);
         }
-        let is_here = |session: &Session| session.address.parse().is_ok_and(|address| Network::of(address) == network);
+        let time = self::now();
+        let is_here = |session: &Session| {
+            let is_at = |address| Network::of(address) == network;
+            session.counts(time) && session.address.parse().is_ok_and(is_at)
+        };
         let is_known = self.store.sessions(Some(name)).await?.iter().any(is_here);
         Ok(if is_known { Standing::Known } else { Standing::Stranger })
     }
@@ -275,6 +279,13 @@ impl Accounts {
         let expires = created + days * 86_400;
         let token = Token { id: 0, account, label, scopes, created, expires, used: 0, revoked: false };
         Ok((self.store.add_token(&secret.digest(), &token, MOST_TOKENS).await?, secret))
+    }
+}
+
+impl Session {
+    /// Whether it has not ended by itself.
+    fn counts(&self, now: i64) -> bool {
+        now < self.begun + LONGEST && now < self.seen + IDLE
     }
 }
 

@@ -142,12 +142,21 @@ impl Attempts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As if this many had failed elsewhere, and nobody were at home anywhere.
+    /// As if many had failed elsewhere.
     #[cfg(test)]
-    pub(crate) fn lock_out(&self, name: &Name) {
-        let mut remembered = self.lock();
-        remembered.homes.clear();
-        remembered.accounts.table.insert(name.clone(), Tally { failures: 9, last: Instant::now() });
+    pub(crate) fn shut(&self, name: &Name) {
+        self.lock().accounts.table.insert(name.clone(), Tally { failures: 9, last: Instant::now() });
+    }
+
+    /// As if the portal had started anew.
+    #[cfg(test)]
+    pub(crate) fn forget_homes(&self) {
+        self.lock().homes.clear();
+    }
+
+    /// Whether an address waits, whoever is tried.
+    pub(crate) fn waits(&self, network: Network, now: Instant) -> bool {
+        !self.lock().networks.wait(&network, now).is_zero()
     }
 
     /// Whether strangers to an account wait.

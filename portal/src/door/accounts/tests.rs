@@ -121,17 +121,25 @@ async fn a_password_that_changed_meanwhile_opens_nothing_and_is_not_replaced() {
 async fn nobody_is_shut_out_where_the_account_is_at_home() {
     let fixture = Fixture::new().await;
     fixture.log_in("ann", PASSWORD).await.unwrap();
-    let stranger = |last: u8| Client { address: [192, 0, 2, last].into(), is_secure: true };
-    for last in 0..5 {
-        let wrong = fixture.accounts.log_in(("ann", "wrong".into()), &stranger(last), "").await;
-        assert!(matches!(wrong, Err(Refusal::Wrong)));
-    }
+    let stranger = Client { address: [192, 0, 2, 7].into(), is_secure: true };
+    let next = || "another horse battery".to_owned();
 
-    let elsewhere = fixture.accounts.log_in(("ann", PASSWORD.into()), &stranger(99), "").await;
+    fixture.accounts.attempts.shut(&name("ann"));
+    let elsewhere = fixture.accounts.log_in(("ann", PASSWORD.into()), &stranger, "").await;
     assert!(matches!(elsewhere, Err(Refusal::Wait(_))));
-    // After a restart the sessions tell.
-    fixture.accounts.attempts.lock_out(&name("ann"));
-    assert!(fixture.log_in("ann", PASSWORD).await.is_ok());
+    // Neither does who took a session with them guess as often as they like.
+    let stolen = fixture.accounts.change_password(&name("ann"), (PASSWORD.into(), next()), &stranger).await;
+    assert!(matches!(stolen, Err(Refusal::Wait(_))));
+    fixture.log_in("ann", PASSWORD).await.unwrap();
+
+    // After a restart the sessions tell, while they last.
+    fixture.accounts.attempts.shut(&name("ann"));
+    fixture.accounts.attempts.forget_homes();
+    fixture.log_in("ann", PASSWORD).await.unwrap();
+    fixture.accounts.store.end_all(&name("ann"), None).await.unwrap();
+    fixture.accounts.attempts.shut(&name("ann"));
+    fixture.accounts.attempts.forget_homes();
+    assert!(matches!(fixture.log_in("ann", PASSWORD).await, Err(Refusal::Wait(_))));
 }
 
 #[tokio::test]
