@@ -4,7 +4,7 @@
 //! `process` is one running program, `system` is the four of them on free ports in
 //! a folder of their own, `certificates` what they trust each other by, `postgres` a throwaway database server. `dynamic` calls
 //! any method from JSON, `catalogue` reads all products, `http` is a small client for
-//! pages, `browser` a real browser, `load` makes traffic. `logs` is the log service alone, with producers. `specimen` is the contract of a service that does what it is told,
+//! pages, `browser` a real browser, `load` makes traffic, `lease` is for instances that do not beat. `logs` is the log service alone, with producers. `specimen` is the contract of a service that does what it is told,
 //! `specimens` are some of them beside a registry, `bucket` a bucket that speaks S3.
 
 pub mod binaries;
@@ -18,6 +18,7 @@ pub mod eventually;
 pub mod health;
 pub mod catalogue;
 pub mod http;
+pub mod lease;
 pub mod browser;
 pub mod dynamic;
 pub mod load;

@@ -8,7 +8,7 @@ use harness::load::Traffic;
 use harness::system::{Options, Role, System, free_port, loopback};
 use harness::{Process, Program, binaries, eventually};
 use proto::products::ListProductsRequest;
-use proto::registry::{RegisterRequest, TimeToLive};
+use proto::registry::RegisterRequest;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -99,10 +99,7 @@ async fn a_list_has_every_page_and_those_that_went_down() -> anyhow::Result<()> 
             metadata: [("even".to_owned(), (n % 2 == 0).to_string())].into(),
             zone: "attic".into(),
             // Longer than to register all of them takes.
-            time_to_live: Some(TimeToLive {
-                want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
-                ..Default::default()
-            }),
+            time_to_live: harness::lease::longest(),
             ..Default::default()
         };
         system.registry().register(request).await?;

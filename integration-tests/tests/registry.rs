@@ -14,8 +14,8 @@ use mesh::Refusal;
 use proto::registry::command::Order;
 use proto::registry::watch_response::Event;
 use proto::registry::{
-    DeregisterRequest, DiscoverRequest, HeartbeatRequest, InstanceState, Lease, RegisterRequest, TimeToLive,
-    WatchRequest, WatchResponse,
+    DeregisterRequest, DiscoverRequest, HeartbeatRequest, InstanceState, Lease, RegisterRequest, WatchRequest,
+    WatchResponse,
 };
 use tonic::{Code, Streaming};
 
@@ -29,10 +29,7 @@ fn registration(id: &str) -> RegisterRequest {
         boot_nonce: 1,
         address: format!("127.1.{}.{}:{port}", octets / 250, 1 + octets % 250),
         // Nobody beats for it.
-        time_to_live: Some(TimeToLive {
-            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
-            ..Default::default()
-        }),
+        time_to_live: harness::lease::longest(),
         ..Default::default()
     }
 }
@@ -212,10 +209,6 @@ async fn many_heavy_instances_are_told_in_pieces_that_fit() -> anyhow::Result<()
     let heavy = |n: usize| RegisterRequest {
         metadata: [("facts".to_owned(), "x".repeat(4000))].into(),
         links: (0..8).map(|n| (format!("link{n}"), "y".repeat(200))).collect(),
-        time_to_live: Some(TimeToLive {
-            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
-            ..Default::default()
-        }),
         ..registration(&format!("heavy-{n:04}"))
     };
     let watching = WatchRequest { services: vec!["tests".into()], ..Default::default() };

@@ -59,10 +59,6 @@ use store::Store;
 
 use crate::{config::Config, error::Failure, gateway, list::Wanted, query::link};
 
-/// What a visitor was let in with.
-#[derive(Debug, Clone, Copy)]
-struct Held(Credential);
-
 /// The door. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Door(Arc<Parts>);
@@ -274,7 +270,7 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
     let pending = Pending::of((request.method(), request.uri().path()), &visitor, &client, &begun);
     let credential = credential.ok().flatten().filter(|_| door.is_guarded());
     let Some(credential) = credential else { return let_out(next.run(request).await, pending, visitor) };
-    request.extensions_mut().insert(Held(credential));
+    request.extensions_mut().insert(credential);
     // What changes an account may end the very session that asks for it.
     let is_kept = audit::tells_itself(request.uri().path());
     let lost = async {
@@ -317,8 +313,8 @@ fn broken_off(denial: Denial, visitor: Visitor) -> Response {
 pub(crate) async fn begin(State(door): State<Door>, request: Request, next: Next) -> Response {
     if audit::tells_itself(request.uri().path())
         && !request.method().is_safe()
-        && let (Some(visitor), Some(Held(credential))) = (request.extensions().get(), request.extensions().get())
-        && let Err(denial) = door.still_is(visitor, *credential).await
+        && let (Some(visitor), Some(credential)) = (request.extensions().get(), request.extensions().get())
+        && let Err(denial) = door.still_is(visitor, Credential::clone(credential)).await
     {
         return broken_off(denial, Visitor::clone(visitor));
     }

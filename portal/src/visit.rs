@@ -110,7 +110,7 @@ pub(crate) async fn receive(
     let mut visit = Visit::read(request.headers(), door.usual_visitor());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let wanted = if gateway::is_versioned(&path) { Wanted::Json } else { Wanted::of(&path, request.headers()) };
-    let path: String = path.chars().take(PATH).collect();
+    let path = shortened(path);
 
     call.clone()
         .scope(async {
@@ -160,6 +160,14 @@ pub(crate) async fn receive(
             response
         })
         .await
+}
+
+/// As much of a path as is told.
+fn shortened(mut path: String) -> String {
+    if let Some((end, _)) = path.char_indices().nth(PATH) {
+        path.truncate(end);
+    }
+    path
 }
 
 async fn answer(request: Request, next: Next) -> Response {

@@ -4,9 +4,7 @@ use anyhow::Context as _;
 use harness::eventually;
 use harness::http::{Page, encode};
 use harness::system::{Options, Role, System};
-use proto::registry::{
-    DeregisterRequest, DrainRequest, Instance, RegisterRequest, SuspectReason, TimeToLive, UndrainRequest,
-};
+use proto::registry::{DeregisterRequest, DrainRequest, Instance, RegisterRequest, SuspectReason, UndrainRequest};
 use rustix::process::Signal;
 
 use super::{instance_of, shows};
@@ -22,10 +20,7 @@ fn registration(instance_id: &str, boot_nonce: u64) -> RegisterRequest {
         boot_nonce,
         address: "127.1.1.1:1".into(),
         // Nobody beats for it.
-        time_to_live: Some(TimeToLive {
-            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
-            ..Default::default()
-        }),
+        time_to_live: harness::lease::longest(),
         ..Default::default()
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use harness::http::{Page, encode};
 use harness::system::{Role, System};
-use proto::registry::{RegisterRequest, TimeToLive};
+use proto::registry::RegisterRequest;
 
 use super::{instance_of, shows};
 
@@ -105,8 +105,7 @@ async fn all_that_happened_is_paged_and_kept_apart_by_service() -> anyhow::Resul
     for boot_nonce in 1..=40 {
         let (service, instance_id, address) = ("tests".into(), "1".into(), "127.1.1.1:1".into());
         // Nobody beats for it.
-        let time_to_live =
-            Some(TimeToLive { want: Some(prost_types::Duration { seconds: 300, nanos: 0 }), ..Default::default() });
+        let time_to_live = harness::lease::longest();
         let request = RegisterRequest { service, instance_id, boot_nonce, address, time_to_live, ..Default::default() };
         registry.register(request).await?;
     }

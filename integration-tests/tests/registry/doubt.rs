@@ -7,7 +7,7 @@ use harness::eventually;
 use harness::system::{Options, Role, System};
 use proto::registry::{
     DiscoverRequest, DownReason, EventKind, HeartbeatRequest, Instance, InstanceState, Lease, ListEventsRequest, Probe,
-    RegisterRequest, SuspectReason, TimeToLive,
+    RegisterRequest, SuspectReason,
 };
 use rustix::process::Signal;
 use tokio::sync::mpsc;
@@ -139,10 +139,6 @@ async fn who_asks_for_it_is_probed_and_goes_down_although_it_is_said_to_live() -
     let registered = RegisterRequest {
         address: system.address(Role::Products(0))?.to_string(),
         probe: Some(Probe { service: "rundoo.products.v1.ProductService".into(), period }),
-        time_to_live: Some(TimeToLive {
-            want: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
-            ..Default::default()
-        }),
         ..registration("a")
     };
     registry.register(registered).await?;

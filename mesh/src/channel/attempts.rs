@@ -216,12 +216,12 @@ impl Channel {
         }
         tokio::select! {
             picked = self.0.balancer.picked(wish) => Ok(picked),
-            () = self.is_hopeless() => Err(self.nobody(&self.situation())),
+            () = self.hopeless() => Err(self.nobody(&self.situation())),
         }
     }
 
     /// Waits for as long as a connection may still come.
-    async fn is_hopeless(&self) {
+    async fn hopeless(&self) {
         let (mut empty, mut troubled) = (self.0.picture.clone(), self.0.picture.clone());
         let failed = async {
             tokio::select! {

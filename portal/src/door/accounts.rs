@@ -154,9 +154,7 @@ impl Accounts {
         client: &Client,
         agent: &str,
     ) -> Result<(Name, Secret), Refusal> {
-        let name: Option<Name> = name.parse().ok();
-        let standing = self.standing(name.as_ref(), client).await?;
-        let account = self.prove((name, standing), password, client).await?;
+        let account = self.prove(name.parse().ok(), password, client).await?;
         let name = account.name.clone();
         Ok((name, self.begin(account, client, agent).await?))
     }
@@ -170,15 +168,13 @@ impl Accounts {
         client: &Client,
     ) -> Result<Account, Refusal> {
         password::judge(&next, name).map_err(Refusal::Silly)?;
-        let standing = self.standing(Some(name), client).await?;
-        let account = self.prove((Some(name.clone()), standing), present, client).await?;
-        let password = self.hasher.hash(next).await?;
-        match self.store.set_password(name, &password, Some(&account.password)).await {
-            Err(StoreError::Missing) => return Err(Refusal::Wrong),
-            set => set?,
+        let account = self.prove(Some(name.clone()), present, client).await?;
+        match self.replace_password(name, next, Some(&account.password)).await {
+            Ok(password) => Ok(Account { password, ..account }),
+            // It has another one since it was looked up, or is gone.
+            Err(Refusal::Store(StoreError::Missing)) => Err(Refusal::Wrong),
+            Err(refusal) => Err(refusal),
         }
-        self.forget();
-        Ok(Account { password, ..account })
     }
 
     /// Whether the account is known at this address: it logged in from there not long ago, or is still.
@@ -203,12 +199,8 @@ impl Accounts {
     }
 
     /// The account whose password this is. Everything that goes wrong takes as long, and says the same.
-    async fn prove(
-        &self,
-        (name, standing): (Option<Name>, Standing),
-        password: String,
-        client: &Client,
-    ) -> Result<Account, Refusal> {
+    async fn prove(&self, name: Option<Name>, password: String, client: &Client) -> Result<Account, Refusal> {
+        let standing = self.standing(name.as_ref(), client).await?;
         let who = (name.clone(), standing);
         let attempt = self.attempts.begin(who, client.network(), Instant::now()).map_err(Refusal::Wait)?;
         let place = self.hasher.enter(standing).await?;
@@ -254,10 +246,15 @@ impl Accounts {
     /// Gives another password, without asking for the present one; ends all sessions.
     pub(crate) async fn set_password(&self, name: &Name, password: String) -> Result<(), Refusal> {
         password::judge(&password, name).map_err(Refusal::Silly)?;
-        let kept = self.hasher.hash(password).await?;
-        self.store.set_password(name, &kept, None).await?;
+        self.replace_password(name, password, None).await.map(drop)
+    }
+
+    /// Answers what is kept of the new one.
+    async fn replace_password(&self, name: &Name, next: String, present: Option<&str>) -> Result<String, Refusal> {
+        let kept = self.hasher.hash(next).await?;
+        self.store.set_password(name, &kept, present).await?;
         self.forget();
-        Ok(())
+        Ok(kept)
     }
 
     /// Makes a token; its secret is told this once.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use proto::registry::{DeregisterRequest, RegisterRequest, TimeToLive};
+use proto::registry::{DeregisterRequest, RegisterRequest};
 
 use crate::bench::measure::{Goal, Report};
 use crate::bench::registry::node::{Client, Node};
@@ -136,6 +136,5 @@ impl Changer {
 
 /// Nobody beats here: the lease outlives the measure.
 fn lasting(request: RegisterRequest) -> RegisterRequest {
-    let want = Some(prost_types::Duration { seconds: 300, nanos: 0 });
-    RegisterRequest { time_to_live: Some(TimeToLive { want, ..Default::default() }), ..request }
+    RegisterRequest { time_to_live: harness::lease::longest(), ..request }
 }
